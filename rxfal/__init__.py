@@ -1,0 +1,1 @@
+"""rxfal: the reactive client for fal models."""

@@ -1,0 +1,304 @@
+"""The buffers, with a list for each open buffer, where reactivex has a Subject and a subscription for each."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from reactivex import Observable, abc, typing
+from reactivex.disposable import CompositeDisposable, SerialDisposable, SingleAssignmentDisposable
+from reactivex.internal import ArgumentOutOfRangeException
+from reactivex.scheduler.scheduler import Scheduler
+
+from .scheduler import loop_scheduler
+
+_T = TypeVar("_T")
+
+
+def buffer(
+    boundaries: Observable[Any] | None = None, *, count: int | None = None, seconds: float | None = None
+) -> Callable[[Observable[_T]], Observable[list[_T]]]:
+    """Collect items into lists: until another Observable emits, by count, by time, or by whichever comes first.
+
+    Items in an open buffer are emitted when the source (or `boundaries`) completes, and dropped when it fails.
+
+        --1--2--3--4--5--|
+          buffer(count=2)
+        -----12----34----(5|)
+
+    Args:
+        boundaries: Each of its items closes a buffer, empty ones too; its end ends the result.
+        count: Items in a full buffer.
+        seconds: Time that a buffer is open for; one without items is emitted empty.
+
+    Returns:
+        An operator.
+
+    Raises:
+        TypeError: Without any of the three, or with `boundaries` and another.
+
+    Examples:
+        >>> import reactivex as rx
+        >>> from rxfal import from_observable, operators as ops
+        >>> from_observable(rx.range(5)).pipe(ops.buffer(count=2), ops.to_list()).run()
+        [[0, 1], [2, 3], [4]]
+    """
+    if boundaries is not None:
+        if count is not None or seconds is not None:
+            raise TypeError("buffer takes boundaries, or count= and seconds=, not both")
+        return _buffer_with_boundaries(boundaries)
+    if seconds is not None:
+        return buffer_with_time(seconds) if count is None else buffer_with_time_or_count(seconds, count)
+    if count is None:
+        raise TypeError("buffer needs boundaries, count= or seconds=")
+    return buffer_with_count(count)
+
+
+def buffer_with_count(count: int, skip: int | None = None) -> Callable[[Observable[_T]], Observable[list[_T]]]:
+    """Collect items into lists of `count`; each list starts `skip` items after the one before.
+
+        --1--2--3--4--5--|
+          buffer_with_count(2)
+        -----12----34----(5|)
+
+    Args:
+        count: Items in a full buffer.
+        skip: Items from the start of one buffer to the start of the next. Left out, `count`.
+
+    Returns:
+        An operator. Lists that were not full at the end are emitted before it, empty ones are not.
+
+    Raises:
+        ArgumentOutOfRangeException: For a `count` or `skip` below 1.
+
+    Examples:
+        >>> import reactivex as rx
+        >>> from rxfal import from_observable, operators as ops
+        >>> from_observable(rx.range(4)).pipe(ops.buffer_with_count(2, 1), ops.to_list()).run()
+        [[0, 1], [1, 2], [2, 3], [3]]
+    """
+    step = count if skip is None else skip
+    if count < 1 or step < 1:
+        raise ArgumentOutOfRangeException()
+
+    def buffer_with_count_(source: Observable[_T]) -> Observable[list[_T]]:
+        def subscribe(
+            observer: abc.ObserverBase[list[_T]], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            emit = observer.on_next
+            items: list[_T] = []
+            overlapping: deque[list[_T]] = deque()
+            position = 0
+
+            def on_next(value: _T) -> None:
+                nonlocal items
+                items.append(value)
+                if len(items) == count:
+                    full, items = items, []
+                    emit(full)
+
+            def on_next_stepping(value: _T) -> None:
+                nonlocal position
+                if position % step == 0:
+                    overlapping.append([])
+                position += 1
+                for open_items in overlapping:
+                    open_items.append(value)
+                if overlapping and len(overlapping[0]) == count:
+                    emit(overlapping.popleft())
+
+            def on_completed() -> None:
+                for rest in (*overlapping, items):
+                    if rest:
+                        emit(rest)
+                observer.on_completed()
+
+            return source.subscribe(
+                on_next if step == count else on_next_stepping, observer.on_error, on_completed, scheduler=scheduler
+            )
+
+        return Observable(subscribe)
+
+    return buffer_with_count_
+
+
+def buffer_with_time(
+    timespan: typing.RelativeTime,
+    timeshift: typing.RelativeTime | None = None,
+    scheduler: abc.SchedulerBase | None = None,
+) -> Callable[[Observable[_T]], Observable[list[_T]]]:
+    """Collect items into lists by time; each list starts `timeshift` after the one before.
+
+        --1--2-----3--|
+          buffer_with_time(5)
+        -----12----3--(|)
+
+    Args:
+        timespan: Seconds (or a `timedelta`) that a buffer is open for.
+        timeshift: Seconds from the start of one buffer to the start of the next. Left out, `timespan`.
+        scheduler: Where the timer runs. Left out, the subscription's scheduler, else an event loop; never a thread.
+
+    Returns:
+        An operator. A buffer without items is emitted empty; open ones are emitted when the source completes.
+
+    Examples:
+        >>> import reactivex as rx
+        >>> from rxfal import from_observable, operators as ops
+        >>> from_observable(rx.range(3)).pipe(ops.buffer_with_time(60), ops.to_list()).run()
+        [[0, 1, 2]]
+    """
+    span = Scheduler.to_timedelta(timespan)  # whole microseconds: buffers that close and open together do so
+    shift = Scheduler.to_timedelta(timeshift) if timeshift else span
+
+    def buffer_with_time_(source: Observable[_T]) -> Observable[list[_T]]:
+        def subscribe(
+            observer: abc.ObserverBase[list[_T]], scheduler_: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            timing = loop_scheduler(scheduler, scheduler_)
+            lock = threading.RLock()  # the timer's thread and the source's may be two
+            timer = SerialDisposable()
+            open_buffers: deque[list[_T]] = deque([[]])
+            now, next_close, next_open = timedelta(0), span, shift
+
+            def arm() -> None:
+                nonlocal now
+                before, now = now, min(next_close, next_open)
+                timer.disposable = timing.schedule_relative(now - before, tick)
+
+            def tick(*_: Any) -> None:
+                nonlocal next_close, next_open
+                with lock:
+                    due = now
+                    if due == next_open:
+                        next_open += shift
+                        open_buffers.append([])
+                    if due == next_close:
+                        next_close += shift
+                        observer.on_next(open_buffers.popleft())
+                    arm()
+
+            def on_next(value: _T) -> None:
+                with lock:
+                    for items in open_buffers:
+                        items.append(value)
+
+            def on_completed() -> None:
+                with lock:
+                    for items in open_buffers:
+                        observer.on_next(items)
+                    observer.on_completed()
+
+            arm()
+            subscription = source.subscribe(on_next, observer.on_error, on_completed, scheduler=scheduler_)
+            return CompositeDisposable(subscription, timer)
+
+        return Observable(subscribe)
+
+    return buffer_with_time_
+
+
+def buffer_with_time_or_count(
+    timespan: typing.RelativeTime, count: int, scheduler: abc.SchedulerBase | None = None
+) -> Callable[[Observable[_T]], Observable[list[_T]]]:
+    """Collect items into lists that close when they are full or old, whichever comes first.
+
+        --1-2-3-------4--|
+          buffer_with_time_or_count(5, 2)
+        ----12-----3----4(|)
+
+    Args:
+        timespan: Seconds (or a `timedelta`) that a buffer is open for.
+        count: Items in a full buffer.
+        scheduler: Where the timer runs. Left out, the subscription's scheduler, else an event loop; never a thread.
+
+    Returns:
+        An operator. A buffer without items is emitted empty; the open one is emitted when the source completes.
+
+    Examples:
+        >>> import reactivex as rx
+        >>> from rxfal import from_observable, operators as ops
+        >>> from_observable(rx.range(3)).pipe(ops.buffer_with_time_or_count(60, 2), ops.to_list()).run()
+        [[0, 1], [2]]
+    """
+    span = Scheduler.to_seconds(timespan)
+
+    def buffer_with_time_or_count_(source: Observable[_T]) -> Observable[list[_T]]:
+        def subscribe(
+            observer: abc.ObserverBase[list[_T]], scheduler_: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            timing = loop_scheduler(scheduler, scheduler_)
+            lock = threading.RLock()  # the timer's thread and the source's may be two
+            timer = SerialDisposable()
+            items: list[_T] = []
+
+            def arm() -> None:
+                timer.disposable = timing.schedule_relative(span, expire)
+
+            def emit() -> None:
+                nonlocal items
+                full, items = items, []
+                observer.on_next(full)
+                arm()
+
+            def expire(*_: Any) -> None:
+                with lock:
+                    emit()
+
+            def on_next(value: _T) -> None:
+                with lock:
+                    items.append(value)
+                    if len(items) == count:
+                        emit()
+
+            def on_completed() -> None:
+                with lock:
+                    observer.on_next(items)
+                    observer.on_completed()
+
+            arm()
+            subscription = source.subscribe(on_next, observer.on_error, on_completed, scheduler=scheduler_)
+            return CompositeDisposable(subscription, timer)
+
+        return Observable(subscribe)
+
+    return buffer_with_time_or_count_
+
+
+def _buffer_with_boundaries(boundaries: Observable[Any]) -> Callable[[Observable[_T]], Observable[list[_T]]]:
+    def buffer_(source: Observable[_T]) -> Observable[list[_T]]:
+        def subscribe(
+            observer: abc.ObserverBase[list[_T]], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            lock = threading.RLock()  # the boundaries' thread and the source's may be two
+            items: list[_T] = []
+
+            def on_next(value: _T) -> None:
+                with lock:
+                    items.append(value)
+
+            def on_boundary(_: Any) -> None:
+                nonlocal items
+                with lock:
+                    full, items = items, []
+                    observer.on_next(full)
+
+            def on_completed() -> None:
+                with lock:
+                    observer.on_next(items)
+                    observer.on_completed()
+
+            subscriptions = CompositeDisposable()
+            for subscribed, handler in ((source, on_next), (boundaries, on_boundary)):
+                subscription = SingleAssignmentDisposable()
+                subscriptions.add(subscription)
+                subscription.disposable = subscribed.subscribe(
+                    handler, observer.on_error, on_completed, scheduler=scheduler
+                )
+            return subscriptions
+
+        return Observable(subscribe)
+
+    return buffer_

@@ -1,0 +1,159 @@
+"""Which event loop a subscription runs on, and the background loop for those who have none.
+
+Inside a running loop everything happens on that loop. Without one (plain scripts, desktop programs, worker
+threads) there is one background loop in a daemon thread, started at first use and closed at exit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import threading
+import warnings
+from collections.abc import Coroutine
+from typing import Any
+
+EXIT_GRACE = 1.0
+"""Seconds that the interpreter's exit waits for the background loop to close its connections."""
+
+
+class ReaderTask(asyncio.Task[None]):
+    """The task of one source. It is held strongly until done, and knows why it was cancelled.
+
+    asyncio keeps only weak references to tasks, so that a reader nobody awaits could be collected in the middle
+    of its stream. And `asyncio.Runner` ends a loop by cancelling its tasks while the loop stands still, which is how
+    a shut-down is told from a stranger's `cancel()`.
+    """
+
+    alive: set[ReaderTask] = set()
+
+    def __init__(self, coro: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop, name: str) -> None:
+        super().__init__(coro, loop=loop, name=name)
+        self.loop_ended = False
+        self.alive.add(self)
+        self.add_done_callback(_retrieve)
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        self.loop_ended |= not self.get_loop().is_running()
+        return super().cancel(msg)
+
+    def forget(self) -> None:
+        """Let go of a reader whose loop was closed under it: it can't be cancelled any more."""
+        self.alive.discard(self)
+        self._log_destroy_pending = False
+
+
+def _retrieve(task: asyncio.Task[None]) -> None:
+    assert isinstance(task, ReaderTask)
+    ReaderTask.alive.discard(task)
+    if not task.cancelled():
+        task.exception()  # what a reader could not hand to its observer has been reported: no second report at collection
+
+
+class BackgroundLoop:
+    """An event loop in a daemon thread, which outlives whatever a callback raises."""
+
+    def __init__(self) -> None:
+        self._closing = False
+        self._left_open: list[str] = []
+        started = threading.Event()
+        self._thread = threading.Thread(target=self._main, args=(started,), name="rxfal-loop", daemon=True)
+        self._thread.start()
+        started.wait()
+
+    def _main(self, started: threading.Event) -> None:
+        with asyncio.Runner() as runner:  # leaving it cancels what is left and closes the loop's async generators
+            self.loop = runner.get_loop()
+            self.loop.call_soon(started.set)
+            while not self._closing:
+                try:
+                    self.loop.run_forever()
+                except BaseException as error:
+                    self.loop.call_exception_handler(
+                        {"message": f"a callback on rxfal's background loop raised {error!r}", "exception": error}
+                    )
+            self._left_open = sorted(task.get_name() for task in ReaderTask.alive if task.get_loop() is self.loop)
+
+    def is_current(self) -> bool:
+        """Whether the calling thread is the loop's own."""
+        return threading.current_thread() is self._thread
+
+    def close(self) -> None:
+        """End the loop within `EXIT_GRACE` seconds; one warning names the streams that were still open."""
+        self._closing = True
+        try:
+            self.loop.call_soon_threadsafe(self.loop.stop)
+        except RuntimeError:  # closed already
+            return
+        self._thread.join(EXIT_GRACE)
+        if self._left_open:
+            warnings.warn(
+                f"the program ended while {len(self._left_open)} stream(s) were still open: "
+                f"{', '.join(self._left_open)}. Wait for them with .run(), a for loop or an event that on_completed "
+                "sets, or dispose of them.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+
+
+_lock = threading.Lock()
+_background: BackgroundLoop | None = None
+
+
+def background_loop() -> BackgroundLoop:
+    """The background loop, started at first use."""
+    global _background
+    background = _background
+    if background is None:
+        with _lock:
+            if _background is None:
+                _background = BackgroundLoop()
+            background = _background
+    return background
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """The event loop that runs on this thread, if one does."""
+    return asyncio._get_running_loop()
+
+
+def current_loop() -> asyncio.AbstractEventLoop:
+    """The event loop that a subscription made here and now runs on: the running one, else the background loop."""
+    return running_loop() or background_loop().loop
+
+
+def foreign_background_loop(what: str) -> asyncio.AbstractEventLoop:
+    """The background loop for a caller that is about to block until it has done something.
+
+    Raises:
+        RuntimeError: On the background loop's own thread, which would wait for itself for ever.
+    """
+    background = background_loop()
+    if background.is_current():
+        raise RuntimeError(
+            f"{what} would block rxfal's background loop, on which this callback runs, and wait for itself for ever: "
+            "compose with operators (flat_map, concat) instead, or block on another thread."
+        )
+    return background.loop
+
+
+def _close_at_exit() -> None:
+    if _background is not None:
+        _background.close()
+
+
+def _reset_after_fork() -> None:
+    # The child has neither the thread nor a right to the sockets: it starts afresh and leaves the parent's alone.
+    global _background, _lock, _parents
+    _lock = threading.Lock()
+    _parents = (_parents, _background, ReaderTask.alive)
+    _background = None
+    ReaderTask.alive = set()
+
+
+_parents: tuple[Any, ...] = ()
+
+atexit.register(_close_at_exit)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reset_after_fork)

@@ -1,0 +1,121 @@
+"""What stands between a source and the callbacks of one subscription: the Rx grammar, and who gets an exception.
+
+Both observers let nothing through after the end or after `dispose`. They differ in what an exception from an
+`on_next` means: inside a chain it is the chain's failure and becomes `on_error`; at the outermost subscription it is
+the subscriber's own bug, which is reported and must not harm the source or its other subscribers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from reactivex import abc
+from reactivex.disposable import SingleAssignmentDisposable
+from reactivex.internal import noop
+
+_T_in = TypeVar("_T_in", contravariant=True)
+
+
+class ChainObserver(abc.ObserverBase[_T_in]):
+    """The observer of a subscription inside an operator chain: what escapes `on_next` becomes `on_error`."""
+
+    __slots__ = ("_on_completed", "_on_error", "_on_next", "_subscription", "is_stopped")
+
+    def __init__(
+        self,
+        on_next: abc.OnNext[_T_in] | None,
+        on_error: abc.OnError | None,
+        on_completed: abc.OnCompleted | None,
+    ) -> None:
+        self._on_next = on_next or noop
+        self._on_error = on_error or self._unhandled
+        self._on_completed = on_completed or noop
+        self._subscription = SingleAssignmentDisposable()
+        self.is_stopped = False
+
+    def on_next(self, value: _T_in) -> None:
+        if not self.is_stopped:
+            try:
+                self._on_next(value)
+            except Exception as error:
+                self._next_failed(error)
+
+    def on_error(self, error: Exception) -> None:
+        if not self.is_stopped:
+            self._end(self._on_error, error)
+
+    def on_completed(self) -> None:
+        if not self.is_stopped:
+            self._end(self._on_completed)
+
+    def dispose(self) -> None:
+        self.is_stopped = True
+        self._subscription.dispose()
+
+    def attach(self, subscription: abc.DisposableBase) -> None:
+        """Take the source's disposable, to be disposed at the end; at once if the end came first."""
+        self._subscription.disposable = subscription
+
+    def _end(self, callback: Callable[..., None], *args: Exception) -> None:
+        self.is_stopped = True
+        try:
+            callback(*args)
+        finally:
+            self._subscription.dispose()
+
+    def _next_failed(self, error: Exception) -> None:
+        self.on_error(error)
+
+    def _unhandled(self, error: Exception) -> None:
+        raise error
+
+
+class OutermostObserver(ChainObserver[_T_in]):
+    """The observer of a user's own subscription: what its callbacks raise is reported to the loop, and goes no further."""
+
+    __slots__ = ("_loop", "_name")
+
+    def __init__(
+        self,
+        on_next: abc.OnNext[_T_in] | None,
+        on_error: abc.OnError | None,
+        on_completed: abc.OnCompleted | None,
+        name: str,
+        loop: Callable[[], asyncio.AbstractEventLoop],
+    ) -> None:
+        super().__init__(on_next, on_error, on_completed)
+        self._name = name
+        self._loop = loop
+
+    def _end(self, callback: Callable[..., None], *args: Exception) -> None:
+        try:
+            super()._end(callback, *args)
+        except Exception as error:
+            self._report(f"a callback raised {error!r}", error)
+
+    def _next_failed(self, error: Exception) -> None:
+        self.dispose()
+        self._report(f"on_next raised {error!r}, the subscription was disposed", error)
+
+    def _unhandled(self, error: Exception) -> None:
+        self._report(f"an error and no on_error callback: {error!r}", error)
+
+    def _report(self, what: str, error: Exception) -> None:
+        self._loop().call_exception_handler({"message": f"stream {self._name}: {what}", "exception": error})
+
+
+def refuse_coroutine_functions(**callbacks: Callable[..., Any] | None) -> None:
+    """Raise TypeError for an `async def` callback: Rx would call it and drop the coroutine unawaited."""
+    for name, callback in callbacks.items():
+        while isinstance(callback, functools.partial):
+            callback = callback.func
+        call = getattr(callback, "__call__", None)  # an object with an `async def __call__`
+        if inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(call):
+            raise TypeError(
+                f"{name} is an async function, which a subscription would never await: iterate with `async for`, or turn "
+                "each item into an awaited one with ops.flat_map(lambda item: asyncio.ensure_future(handle(item)))."
+            )

@@ -1,0 +1,116 @@
+"""LoopScheduler: reactivex's time on an asyncio event loop, callable from any thread.
+
+A Stream that is subscribed without a scheduler subscribes with one of these. Operators hand it up the chain, so
+that their timers run on the loop (not on a thread each) and the sources find the subscription's demand gate.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from reactivex import abc, typing
+from reactivex.scheduler.periodicscheduler import PeriodicScheduler
+
+from .gate import DemandGate
+from .loop import current_loop
+
+_TState = TypeVar("_TState")
+
+
+class LoopScheduler(PeriodicScheduler):
+    """Schedules on one event loop and carries the demand gate of one subscription.
+
+    Every method may be called from any thread: off the loop it hops with `call_soon_threadsafe` and never blocks.
+    (reactivex's AsyncIOScheduler is not thread-safe, its AsyncIOThreadSafeScheduler waits for the loop when
+    disposed.) Once the loop is closed, scheduling raises RuntimeError and disposing does nothing.
+
+    Args:
+        loop: The event loop that runs the scheduled actions.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
+        self.loop = loop
+        self.gate = DemandGate(loop)
+
+    def schedule(self, action: typing.ScheduledAction[_TState], state: _TState | None = None) -> abc.DisposableBase:
+        return self.schedule_relative(0.0, action, state)
+
+    def schedule_relative(
+        self, duetime: typing.RelativeTime, action: typing.ScheduledAction[_TState], state: _TState | None = None
+    ) -> abc.DisposableBase:
+        work = _Scheduled(self.loop, lambda: action(self, state))
+        work.start(max(0.0, self.to_seconds(duetime)))
+        return work
+
+    def schedule_absolute(
+        self, duetime: typing.AbsoluteTime, action: typing.ScheduledAction[_TState], state: _TState | None = None
+    ) -> abc.DisposableBase:
+        return self.schedule_relative(self.to_datetime(duetime) - self.now, action, state)
+
+    def schedule_after_poll(self, action: Callable[[], Any]) -> abc.DisposableBase:
+        """Run `action` once the loop has looked at its sockets again and whoever that woke has run.
+
+        For timers that are about to call a source silent: a loop that was kept busy finds the data only then.
+        Runs on the loop's thread only.
+        """
+        # asyncio's order within an iteration is I/O, timers, then what was ready: a zero timer comes after the I/O
+        # that the next poll finds, and a call from there after the tasks which that I/O woke.
+        work = _Scheduled(self.loop, action)
+        work.handle = self.loop.call_later(0.0, work.start, 0.0)
+        return work
+
+
+class _Scheduled(abc.DisposableBase):
+    """One action on its way to the loop; disposing it cancels the action, or what the action returned."""
+
+    __slots__ = ("_action", "_is_disposed", "_loop", "_result", "handle")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, action: Callable[[], Any]) -> None:
+        self._loop = loop
+        self._action = action
+        self._is_disposed = False
+        self._result: abc.DisposableBase | None = None
+        self.handle: asyncio.Handle | None = None
+
+    def start(self, seconds: float) -> None:
+        if asyncio._get_running_loop() is not self._loop:
+            due = self._loop.time() + seconds
+            self._loop.call_soon_threadsafe(lambda: self.start(max(0.0, due - self._loop.time())))
+        elif self._is_disposed:
+            pass
+        elif seconds > 0.0:
+            self.handle = self._loop.call_later(seconds, self._run)
+        else:
+            self.handle = self._loop.call_soon(self._run)
+
+    def _run(self) -> None:
+        if not self._is_disposed:
+            result = self._action()
+            if isinstance(result, abc.DisposableBase):
+                self._result = result
+                if self._is_disposed:
+                    result.dispose()
+
+    def dispose(self) -> None:
+        self._is_disposed = True
+        if (result := self._result) is not None:
+            result.dispose()
+        elif (handle := self.handle) is not None:
+            if asyncio._get_running_loop() is self._loop:
+                handle.cancel()
+            else:
+                try:
+                    self._loop.call_soon_threadsafe(handle.cancel)
+                except RuntimeError:  # the loop is closed: nothing will run
+                    pass
+
+
+def loop_scheduler(*candidates: abc.SchedulerBase | None) -> abc.SchedulerBase:
+    """The first scheduler given, else one for the loop of the moment: what a time operator uses, never a thread."""
+    for scheduler in candidates:
+        if scheduler is not None:
+            return scheduler
+    return LoopScheduler(current_loop())

@@ -1,0 +1,368 @@
+"""Stream: a reactivex Observable that knows its event loop, and can be awaited, iterated and run.
+
+Everything that takes an Observable takes a Stream, and what `pipe` and the fluent methods return is a Stream
+again. Knows nothing of fal: a source is any coroutine function that feeds a `Sink` (see `create`).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
+from typing import Any, TypeVar, cast, overload
+
+import reactivex
+from reactivex import ConnectableObservable, Observable, abc, typing
+from reactivex import operators as rx_ops
+from reactivex.disposable import Disposable
+from reactivex.scheduler import CurrentThreadScheduler
+
+from . import buffer as _buffer
+from . import timeout as _timeout
+from .combine import share
+from .fluent import Fluent
+from .gate import DemandGate
+from .iterate import BUFFER_SIZE, iterate, iterate_blocking, last, last_blocking
+from .loop import current_loop, running_loop
+from .observer import ChainObserver, OutermostObserver, refuse_coroutine_functions
+from .reader import Reader, Sink
+from .scheduler import LoopScheduler
+
+_T = TypeVar("_T")
+_T_out = TypeVar("_T_out", covariant=True)
+
+
+class _Subscribing(threading.local):
+    depth = 0
+
+
+_subscribing = _Subscribing()
+
+
+class Stream(Fluent[_T_out]):
+    """An Observable with an event loop of its own accord: subscribe, compose, await, iterate or run it.
+
+    Subscribed inside a running event loop it works on that loop; with none, on one background loop in a daemon
+    thread. Cold: each subscription starts the source anew.
+
+    Args:
+        subscribe: What a subscription does: gets an observer and a scheduler, gives a disposable.
+        name: What reports about this stream call it.
+
+    Examples:
+        >>> stream = from_observable(reactivex.of(1, 2, 3))
+        >>> stream.map(lambda x: x * 2).run()
+        6
+        >>> list(stream)
+        [1, 2, 3]
+    """
+
+    def __init__(self, subscribe: abc.Subscription[_T_out] | None = None, *, name: str = "stream") -> None:
+        super().__init__(subscribe)
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}>"
+
+    def subscribe(
+        self,
+        on_next: abc.ObserverBase[_T_out] | abc.OnNext[_T_out] | None = None,
+        on_error: abc.OnError | None = None,
+        on_completed: abc.OnCompleted | None = None,
+        *,
+        scheduler: abc.SchedulerBase | None = None,
+    ) -> abc.DisposableBase:
+        """Start the source and hand its items to callbacks or to an observer.
+
+        An exception that a callback raises is reported to the event loop's exception handler, as is an error
+        without an `on_error`; it disposes this subscription and harms no other.
+
+        Args:
+            on_next: Called with each item; or an observer, and then the other callbacks are ignored.
+            on_error: Called with the exception that ended the stream.
+            on_completed: Called when the stream has ended well.
+            scheduler: Where time operators run their timers. Left out, a `LoopScheduler` for the loop of the moment.
+
+        Returns:
+            A disposable: `dispose()` ends the subscription, from any thread, at any moment, as often as you like.
+
+        Raises:
+            TypeError: For an `async def` callback.
+
+        Examples:
+            >>> subscription = from_observable(reactivex.never()).subscribe(print, print, lambda: print("done"))
+            >>> subscription.dispose()
+        """
+        if isinstance(on_next, abc.ObserverBase) or callable(getattr(on_next, "on_next", None)):
+            target = cast("abc.ObserverBase[_T_out]", on_next)
+            on_next, on_error, on_completed = target.on_next, target.on_error, target.on_completed
+        else:
+            refuse_coroutine_functions(on_next=on_next, on_error=on_error, on_completed=on_completed)
+        # Operators hand their scheduler up the chain. None, or a scheduler of the user's own that no subscription
+        # in progress has handed on, is therefore the mark of the outermost subscription.
+        if isinstance(scheduler, LoopScheduler) or (scheduler is not None and _subscribing.depth):
+            observer = ChainObserver(on_next, on_error, on_completed)
+        elif scheduler is not None:
+            observer = OutermostObserver(on_next, on_error, on_completed, self.name, current_loop)
+        else:
+            loop = current_loop()
+            scheduler = LoopScheduler(loop)
+            observer = OutermostObserver(on_next, on_error, on_completed, self.name, lambda: loop)
+        self._attach(observer, scheduler)
+        return Disposable(observer.dispose)
+
+    def _attach(self, observer: ChainObserver[_T_out], scheduler: abc.SchedulerBase) -> None:
+        def attach(_scheduler: abc.SchedulerBase | None = None, _state: Any = None) -> None:
+            try:
+                subscription: Any = self._subscribe_core(observer, scheduler)
+            except Exception as error:
+                if observer.is_stopped:
+                    raise
+                observer.on_error(error)
+            else:
+                observer.attach(subscription if hasattr(subscription, "dispose") else Disposable(subscription))
+
+        # As in Observable.subscribe: the first subscription of a thread sets up the trampoline on which
+        # synchronous sources (repeat, from_iterable without a scheduler) emit after they can be disposed.
+        trampoline = CurrentThreadScheduler.singleton()
+        _subscribing.depth += 1
+        try:
+            if trampoline.schedule_required():
+                trampoline.schedule(attach)
+            else:
+                attach()
+        finally:
+            _subscribing.depth -= 1
+
+    def pipe(self, *operators: Callable[[Any], Any]) -> Any:  # typed by Fluent
+        """Compose operators from left to right, as reactivex does; an Observable that comes out is a Stream.
+
+        Args:
+            operators: Functions from an Observable to an Observable (or to anything, in the last place).
+
+        Returns:
+            A Stream, or whatever else the last operator returned.
+
+        Examples:
+            >>> from rxfal import operators as ops
+            >>> from_observable(reactivex.range(10)).pipe(ops.filter(lambda x: x % 2), ops.sum()).run()
+            25
+        """
+        result: Any = self
+        for operator in operators:
+            result = self._adopt(operator(result))
+        return result
+
+    def _adopt(self, result: Any) -> Any:
+        if isinstance(result, Observable) and not isinstance(result, Stream):
+            return from_observable(cast("Observable[Any]", result), name=self.name)
+        return result
+
+    # Waiting, iterating, blocking.
+
+    def __await__(self) -> Generator[Any, None, _T_out]:
+        """Wait for the last item; cancelling the wait disposes the subscription."""
+        return last(self).__await__()
+
+    def __aiter__(self) -> AsyncIterator[_T_out]:
+        """Pull the items with backpressure; see `rxfal.iterate`."""
+        return iterate(self)
+
+    def __iter__(self) -> Iterator[_T_out]:
+        """Pull the items on a thread without an event loop.
+
+        Raises:
+            TypeError: Inside a running event loop, which the wait would block.
+        """
+        if running_loop() is not None:
+            raise TypeError(
+                f"{self!r} can't be iterated with a plain `for` inside a running event loop, which would stand still "
+                "meanwhile: use `async for`, or `.blocking()` where standing still is meant."
+            )
+        return iterate_blocking(self)
+
+    def blocking(self, *, buffer_size: int = BUFFER_SIZE) -> Generator[_T_out, None, None]:
+        """Iterate on the background loop, blocking this thread while it waits, even beside a running event loop.
+
+        Args:
+            buffer_size: Items held before the sources are paused.
+
+        Returns:
+            A generator of the items; `close()` disposes the subscription, and so does dropping it.
+
+        Raises:
+            RuntimeError: On the background loop's own thread (inside a callback there).
+
+        Examples:
+            >>> list(from_observable(reactivex.of("a", "b")).blocking())
+            ['a', 'b']
+        """
+        return iterate_blocking(self, buffer_size=buffer_size)
+
+    def run(self, scheduler: abc.SchedulerBase | None = None) -> _T_out:
+        """Block for the last item, which the background loop fetches meanwhile.
+
+        Args:
+            scheduler: Where time operators run their timers. Left out, the background loop.
+
+        Returns:
+            The last item.
+
+        Raises:
+            SequenceContainsNoElementsError: The stream completed without an item.
+            RuntimeError: On the background loop's own thread (inside a callback there).
+            Exception: What the stream ends with.
+
+        Examples:
+            >>> from_observable(reactivex.of(1, 2)).run()
+            2
+        """
+        return last_blocking(self, scheduler)
+
+    # rxfal's own versions of operators, and reactivex's fluent methods that go round `pipe`.
+
+    def share(self) -> Stream[_T_out]:
+        """One subscription to the source for all present subscribers; see `rxfal.operators.share`."""
+        return self.pipe(share)
+
+    def timeout(
+        self,
+        duetime: typing.AbsoluteOrRelativeTime,
+        other: Observable[_T_out] | None = None,
+        scheduler: abc.SchedulerBase | None = None,
+    ) -> Stream[_T_out]:
+        """End with StreamTimeoutError, or go on with `other`, after a silence; see `rxfal.operators.timeout`."""
+        return self.pipe(_timeout.timeout(duetime, other, scheduler))
+
+    @overload
+    def buffer(self, boundaries: Observable[Any]) -> Stream[list[_T_out]]: ...
+    @overload
+    def buffer(self, *, count: int | None = None, seconds: float | None = None) -> Stream[list[_T_out]]: ...
+    def buffer(
+        self, boundaries: Observable[Any] | None = None, *, count: int | None = None, seconds: float | None = None
+    ) -> Stream[list[_T_out]]:
+        """Collect items into lists by boundaries, count or time; see `rxfal.operators.buffer`."""
+        return self.pipe(_buffer.buffer(boundaries, count=count, seconds=seconds))
+
+    def buffer_with_count(self, count: int, skip: int | None = None) -> Stream[list[_T_out]]:
+        """Collect items into lists of `count`; see `rxfal.operators.buffer_with_count`."""
+        return self.pipe(_buffer.buffer_with_count(count, skip))
+
+    def buffer_with_time(
+        self,
+        timespan: typing.RelativeTime,
+        timeshift: typing.RelativeTime | None = None,
+        scheduler: abc.SchedulerBase | None = None,
+    ) -> Stream[list[_T_out]]:
+        """Collect items into lists by time; see `rxfal.operators.buffer_with_time`."""
+        return self.pipe(_buffer.buffer_with_time(timespan, timeshift, scheduler))
+
+    def buffer_with_time_or_count(
+        self, timespan: typing.RelativeTime, count: int, scheduler: abc.SchedulerBase | None = None
+    ) -> Stream[list[_T_out]]:
+        """Collect items into lists by time or count; see `rxfal.operators.buffer_with_time_or_count`."""
+        return self.pipe(_buffer.buffer_with_time_or_count(timespan, count, scheduler))
+
+    def switch_latest(self) -> Stream[Any]:
+        """Of a stream of streams, the items of the newest one."""
+        return self.pipe(rx_ops.switch_latest())
+
+    def exclusive(self) -> Stream[Any]:
+        """Of a stream of streams, the items of the one in progress; those that start meanwhile are dropped."""
+        return self.pipe(rx_ops.exclusive())
+
+    def pluck(self, key: str) -> Stream[Any]:
+        """The value at `key` of each item."""
+        return self.pipe(rx_ops.pluck(key))
+
+    def dematerialize(self) -> Stream[Any]:
+        """The items, error and end that a stream of notifications stands for."""
+        return self.pipe(rx_ops.dematerialize())
+
+    def partition(self, predicate: typing.Predicate[_T_out]) -> list[Stream[_T_out]]:
+        """Two streams over one subscription: the items for which `predicate` holds, and the rest."""
+        return [self._adopt(part) for part in rx_ops.partition(predicate)(self)]
+
+    def partition_indexed(self, predicate_indexed: typing.PredicateIndexed[_T_out]) -> list[Stream[_T_out]]:
+        """As `partition`, with the item's index as the second argument."""
+        return [self._adopt(part) for part in rx_ops.partition_indexed(predicate_indexed)(self)]
+
+    def __add__(self, other: Observable[_T_out]) -> Stream[_T_out]:
+        """This stream, then the other."""
+        return self._adopt(super().__add__(other))
+
+    def __iadd__(self, other: Observable[_T_out]) -> Stream[_T_out]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return self + other
+
+    def __getitem__(self, key: slice | int) -> Stream[_T_out]:
+        """The items at a position or in a slice, counted from either end."""
+        return self._adopt(super().__getitem__(key))
+
+
+class ConnectableStream(Stream[_T], ConnectableObservable[_T]):
+    """What `publish`, `replay` and `multicast` of a Stream give: it starts its one source at `connect()`."""
+
+    def __init__(self, source: Observable[_T], subject: abc.SubjectBase[_T], *, name: str = "stream") -> None:
+        ConnectableObservable.__init__(self, source, subject)
+        self.name = name
+
+    def auto_connect(self, subscriber_count: int = 1) -> Stream[_T]:
+        """Connect once that many have subscribed, and stay connected."""
+        return self._adopt(super().auto_connect(subscriber_count))
+
+
+def from_observable(source: Observable[_T], *, name: str = "stream") -> Stream[_T]:
+    """Any Observable as a Stream: awaitable, iterable, on an event loop and with its time operators there.
+
+    It adds no layer: the Stream subscribes the way `source` does.
+
+    Args:
+        source: An Observable, such as `rx.merge(...)`.
+        name: What reports about this stream call it.
+
+    Returns:
+        A Stream; a connectable one for a connectable Observable; a Stream itself, as it is.
+
+    Examples:
+        >>> from_observable(reactivex.of(1, 2, 3)).to_list().run()
+        [1, 2, 3]
+    """
+    if isinstance(source, Stream):
+        return cast("Stream[_T]", source)
+    if isinstance(source, ConnectableObservable):
+        return ConnectableStream(source.source, source.subject, name=name)  # pyright: ignore[reportArgumentType]
+    return Stream(source._subscribe_core, name=name)  # pyright: ignore[reportPrivateUsage]
+
+
+def create(read: Callable[[Sink[_T]], Coroutine[Any, Any, None]], *, name: str) -> Stream[_T]:
+    """A cold Stream fed by a coroutine: each subscription runs `read(sink)` in a task of its own.
+
+    Returning completes the subscription, raising ends it with `on_error`, and disposing cancels the task.
+
+    Args:
+        read: Feeds `sink.on_next`, and waits for `sink.gate` while that is closed.
+        name: What reports, and the task, call this stream.
+
+    Returns:
+        A Stream that starts the coroutine on its subscription's loop.
+
+    Examples:
+        >>> async def count(sink):
+        ...     for number in range(3):
+        ...         sink.on_next(number)
+        ...         if sink.gate.closed:
+        ...             await sink.gate.wait()
+        >>> list(create(count, name="count"))
+        [0, 1, 2]
+    """
+
+    def subscribe(observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
+        if isinstance(scheduler, LoopScheduler):
+            loop, gate = scheduler.loop, scheduler.gate
+        else:
+            loop = current_loop()
+            gate = DemandGate(loop)
+        reader = Reader(read, observer, loop, gate, name)
+        reader.start()
+        return reader
+
+    return Stream(subscribe, name=name)
