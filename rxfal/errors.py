@@ -1,0 +1,258 @@
+"""What can go wrong, as one tree of exceptions.
+
+Everything that rxfal raises on its own account is a `FalError`. This module is a leaf: it knows neither HTTP nor Rx, and
+imports nothing of rxfal, so that every other module may raise what stands here.
+
+    FalError
+    ├── ApiError                 a server answered, with an error
+    │   ├── ValidationError      422: the input does not fit the model
+    │   └── StreamTimeoutError   408: nothing came for too long (also a TimeoutError)
+    ├── TransportError           no server answered, or its answer broke off
+    ├── DecodeError              an answer that is not what it should be
+    ├── EventTooLargeError       one event over the limit
+    ├── CredentialsError         no usable key or token
+    └── EndpointError            not an endpoint that a request may go to (also a ValueError)
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal, NotRequired, Self, TypedDict, cast
+
+__all__ = [
+    "ApiError",
+    "CredentialsError",
+    "DecodeError",
+    "EndpointError",
+    "EventTooLargeError",
+    "FalError",
+    "FieldError",
+    "StreamTimeoutError",
+    "TransportError",
+    "TransportKind",
+    "ValidationError",
+]
+
+TransportKind = Literal[
+    "refused", "reset", "cut short", "dns", "tls", "out of file descriptors", "timeout", "connection"
+]
+
+# What fal's own clients try again (its JavaScript client: 429, 502, 503, 504; its Python client: 408, 409, 429).
+_RETRYABLE_STATUSES = frozenset({408, 409, 429, 502, 503, 504})
+
+
+class FieldError(TypedDict):
+    """One entry of a 422's `detail`: where (`loc`), what (`msg`) and which rule (`type`)."""
+
+    loc: list[str | int]
+    msg: str
+    type: str
+    url: NotRequired[str]
+    ctx: NotRequired[dict[str, Any]]
+    input: NotRequired[Any]
+
+
+class FalError(Exception):
+    """The base of every error that rxfal raises on its own account.
+
+    Attributes:
+        message: What happened and what to do next.
+        endpoint: Where it happened, as the user wrote it; None where no endpoint is involved.
+        retryable: Whether the same request may succeed when it is sent again.
+    """
+
+    retryable: bool = False
+
+    def __init__(self, message: str, *, endpoint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.endpoint = endpoint
+
+    def __str__(self) -> str:
+        return f"{self.endpoint}: {self.message}" if self.endpoint else self.message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The default calls the class with `args` alone, which fails for keyword-only parameters: an error raised in a
+        # worker process would break its pool instead of arriving.
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+def _rebuild(cls: type[FalError], args: tuple[Any, ...], state: dict[str, Any]) -> FalError:
+    error = cls.__new__(cls, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class ApiError(FalError):
+    """A server answered with an error.
+
+    Args:
+        message: What happened and what to do next.
+        status: The HTTP status.
+        body: The response's body: decoded JSON, or text, or None when it was empty.
+        request_id: fal's id of the request (`x-fal-request-id`).
+        error_type: fal's word for the failure (`X-Fal-Error-Type`), such as `runner_disconnected`.
+        timeout_type: Whose time limit expired (`X-Fal-Request-Timeout-Type`), such as `user`.
+        retryable: Whether a retry can help. Left out, it is derived: 408, 409, 429, 502, 503 and 504 are, what has a
+            timeout type is not.
+        retry_after: Seconds that the server asked to wait before the next try.
+        endpoint: Where it happened.
+
+    Examples:
+        >>> error = ApiError("the model is busy", status=503, endpoint="owner/alias", request_id="r1")
+        >>> print(error)
+        owner/alias: the model is busy (status 503, request r1)
+        >>> error.retryable
+        True
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        body: Any = None,
+        request_id: str | None = None,
+        error_type: str | None = None,
+        timeout_type: str | None = None,
+        retryable: bool | None = None,
+        retry_after: float | None = None,
+        endpoint: str | None = None,
+    ) -> None:
+        super().__init__(message, endpoint=endpoint)
+        self.status = status
+        self.body = body
+        self.request_id = request_id
+        self.error_type = error_type
+        self.timeout_type = timeout_type
+        self.retryable = status in _RETRYABLE_STATUSES and timeout_type is None if retryable is None else retryable
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        request = f", request {self.request_id}" if self.request_id else ""
+        return f"{super().__str__()} (status {self.status}{request})"
+
+
+class ValidationError(ApiError):
+    """The server refused the input: `field_errors` says which fields, and why.
+
+    Examples:
+        >>> body = {"detail": [{"loc": ["body", "prompt"], "msg": "field required", "type": "missing"}]}
+        >>> error = ValidationError("prompt: field required", status=422, body=body)
+        >>> [entry["msg"] for entry in error.get_field_errors("prompt")]
+        ['field required']
+    """
+
+    @property
+    def field_errors(self) -> list[FieldError]:
+        """The entries of the body's `detail`; a `detail` that is plain text becomes one entry for the whole body."""
+        detail: Any = cast(Mapping[str, Any], self.body).get("detail") if isinstance(self.body, Mapping) else None
+        entries = cast(list[Any], detail) if isinstance(detail, list) else [detail]
+        return [_field_error(entry) for entry in entries if entry]
+
+    def get_field_errors(self, field: str) -> list[FieldError]:
+        """The entries about one field, named alone (`"url"`) or with its whole path (`"images.0.url"`)."""
+        return [error for error in self.field_errors if field in _names_of(error["loc"])]
+
+
+def _field_error(entry: Any) -> FieldError:
+    if not isinstance(entry, Mapping):
+        return {"loc": ["body"], "msg": str(entry), "type": "value_error"}
+    found: dict[str, Any] = dict(cast(Mapping[str, Any], entry))
+    loc: Any = found.get("loc", ["body"])
+    found["loc"] = list(cast(list[Any], loc)) if isinstance(loc, (list, tuple)) else [loc]
+    found["msg"] = str(found.get("msg", ""))
+    found["type"] = str(found.get("type", "value_error"))
+    return cast(FieldError, found)
+
+
+def _names_of(loc: list[str | int]) -> set[str]:
+    path = [str(part) for part in (loc[1:] if loc[:1] == ["body"] else loc)]
+    names = [part for part in loc if isinstance(part, str)]
+    return {".".join(path), *names[-1:]}
+
+
+class StreamTimeoutError(ApiError, TimeoutError):
+    """Nothing came for longer than the caller was willing to wait: status 408, and also a `TimeoutError`.
+
+    Args:
+        seconds: How long was waited.
+        message: What happened; left out, it speaks of silence on the stream.
+        endpoint: Where it happened.
+        request_id: fal's id of the request, when the response had begun.
+
+    Examples:
+        >>> print(StreamTimeoutError(2.5, endpoint="owner/alias"))
+        owner/alias: nothing came for 2.5 seconds; wait longer with timeout=..., or for ever with timeout=None (status 408)
+    """
+
+    def __init__(
+        self, seconds: float, *, message: str | None = None, endpoint: str | None = None, request_id: str | None = None
+    ) -> None:
+        if message is None:
+            message = (
+                f"nothing came for {seconds:g} seconds; wait longer with timeout=..., or for ever with timeout=None"
+            )
+        super().__init__(message, status=408, endpoint=endpoint, request_id=request_id)
+        self.seconds = seconds
+
+
+class TransportError(FalError):
+    """No server answered, or the answer broke off: `kind` names which, `__cause__` keeps the original.
+
+    Args:
+        message: What happened and what to do next.
+        kind: `refused`, `reset`, `cut short`, `dns`, `tls`, `out of file descriptors`, `timeout` (while connecting) or
+            `connection` (anything else about it).
+        endpoint: Where it happened.
+    """
+
+    def __init__(self, message: str, *, kind: TransportKind, endpoint: str | None = None) -> None:
+        super().__init__(message, endpoint=endpoint)
+        self.kind: TransportKind = kind
+        self.retryable = kind != "tls"
+
+
+class DecodeError(FalError):
+    """An answer that can't be decoded, or does not fit the `output` type: `data` has it as it came.
+
+    Args:
+        message: What is wrong with it.
+        data: The raw bytes.
+        endpoint: Where they came from.
+    """
+
+    def __init__(self, message: str, *, data: bytes, endpoint: str | None = None) -> None:
+        super().__init__(message, endpoint=endpoint)
+        self.data = data
+
+
+class EventTooLargeError(FalError):
+    """One event of a stream is larger than `max_event_size`, the limit that keeps a broken server from filling the memory.
+
+    Args:
+        size_limit: The limit, in bytes.
+        endpoint: Where the event came from.
+    """
+
+    def __init__(self, size_limit: int, *, endpoint: str | None = None) -> None:
+        super().__init__(
+            f"an event is larger than {size_limit} bytes; if it is meant to be, raise max_event_size in Config",
+            endpoint=endpoint,
+        )
+        self.size_limit = size_limit
+
+
+class CredentialsError(FalError):
+    """There is no usable key or token."""
+
+
+class EndpointError(FalError, ValueError):
+    """Not an endpoint that a request, or a credential, may go to; raised at the call, before anything is sent."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+
+    @classmethod
+    def format(cls, app: str) -> Self:
+        """The error for an id that has not the shape of one."""
+        return cls(f"Invalid app id: {app}. Must be in the format <appOwner>/<appId>")

@@ -1,0 +1,136 @@
+"""Where fal is and how to behave towards it: one frozen model, read from the environment or written out.
+
+Knows no request and no event loop; it only holds values that were checked once.
+"""
+
+import os
+import re
+from collections.abc import Iterable
+from typing import Annotated, Any, Self, cast
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from yarl import URL
+
+__all__ = ["Config"]
+
+_HOST = re.compile(r"[a-z0-9_.-]+(:\d+)?|\[[0-9a-f:.]+\](:\d+)?", re.IGNORECASE)
+
+
+def _checked_url(value: str) -> str:
+    """A server's address without its trailing slash, or a ValueError that does not repeat it (it may hold a password)."""
+    try:
+        url = URL(value.strip())
+        host = url.raw_host
+    except ValueError:
+        raise ValueError("not a URL; write it as https://host or http://127.0.0.1:8600") from None
+    if url.scheme not in ("http", "https") or not host:
+        raise ValueError("not an http or https URL with a host; write it as https://host or http://127.0.0.1:8600")
+    if url.user is not None or url.password is not None:
+        raise ValueError("a URL with user or password in it; the key has its own place, key= or FAL_KEY")
+    if url.raw_query_string or url.raw_fragment or "?" in value or "#" in value:
+        raise ValueError("a URL with a query or a fragment; paths are appended to it, so it must end before them")
+    return str(url).rstrip("/")
+
+
+def _checked_hosts(value: Any) -> frozenset[str]:
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise ValueError('trusted_hosts takes a collection of names, such as {"models.example.com"}')
+    return frozenset(_checked_host(host) for host in cast(Iterable[Any], value))
+
+
+def _checked_host(host: Any) -> str:
+    if not isinstance(host, str) or not _HOST.fullmatch(host) or host.startswith(".") or host.endswith("."):
+        raise ValueError("trusted_hosts takes host names, with a port if need be: no scheme, path or wildcard")
+    return host.lower()
+
+
+def _checked_key(value: SecretStr | None) -> SecretStr | None:
+    """Empty counts as unset: shells and CI systems set variables to nothing."""
+    text = value.get_secret_value().strip() if value else ""
+    return SecretStr(text) if text else None
+
+
+_Url = Annotated[str, AfterValidator(_checked_url)]
+
+
+class Config(BaseModel):
+    """Where fal is, what may be sent there and the limits that apply; immutable.
+
+    `base_url` points everything at one other server, such as the embedded one: direct calls to `{base_url}`, the queue
+    to `{base_url}/queue`, tokens and storage to `{base_url}/rest`. A single address that is given wins over it. What is
+    configured here is trusted with the key, over plain http too. Messages about wrong values never repeat them.
+
+    Args:
+        base_url: One server for everything.
+        run_url: Where direct calls and streams go.
+        queue_url: Where queued calls go.
+        rest_url: Where tokens and storage are.
+        key: The key, when no credentials are given elsewhere.
+        proxy_url: A server of yours that adds the key: requests go there, the real address in `x-fal-target-url`.
+        trusted_hosts: More hosts, as `name` or `name:port`, that may be called and may see the key.
+        connect_timeout: Seconds that opening a connection may take.
+        max_event_size: Bytes that one event of a stream may have; a limit for safety, since an event is kept in memory
+            until it is whole.
+        max_attempts: How often a request that may be repeated is sent at most; 1 switches retries off.
+
+    Raises:
+        pydantic.ValidationError: A value is not what it should be.
+
+    Examples:
+        >>> Config(base_url="http://127.0.0.1:8600/").queue_url
+        'http://127.0.0.1:8600/queue'
+        >>> Config(key="secret").key
+        SecretStr('**********')
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    base_url: _Url | None = None
+    run_url: _Url = "https://fal.run"
+    queue_url: _Url = "https://queue.fal.run"
+    rest_url: _Url = "https://rest.fal.ai"
+    key: Annotated[SecretStr | None, AfterValidator(_checked_key)] = None
+    proxy_url: _Url | None = None
+    trusted_hosts: Annotated[frozenset[str], BeforeValidator(_checked_hosts)] = frozenset()
+    connect_timeout: float = Field(default=30.0, gt=0, allow_inf_nan=False)
+    max_event_size: int = Field(default=64 * 2**20, gt=0)
+    max_attempts: int = Field(default=4, ge=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _derive_addresses(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        given = {name: value for name, value in cast(dict[str, Any], values).items() if value is not None}
+        base = given.get("base_url")
+        if isinstance(base, str):
+            base = _checked_url(base)
+            derived = {"run_url": base, "queue_url": f"{base}/queue", "rest_url": f"{base}/rest"}
+            given = derived | given
+        return given
+
+    @classmethod
+    def from_env(cls) -> Self:
+        """The configuration that the environment describes; a variable that is empty counts as unset.
+
+        `RXFAL_BASE_URL` is `base_url`. Without it, `FAL_RUN_HOST` and `FAL_QUEUE_RUN_HOST` are host names as
+        fal-client takes them (the queue is at `queue.` plus the run host when it has none of its own). The key is
+        `FAL_KEY`, or else `FAL_KEY_ID` and `FAL_KEY_SECRET` joined by a colon.
+
+        Raises:
+            pydantic.ValidationError: A variable does not hold what it should.
+        """
+
+        def env(name: str) -> str | None:
+            return os.environ.get(name, "").strip() or None
+
+        key, key_id, key_secret = env("FAL_KEY"), env("FAL_KEY_ID"), env("FAL_KEY_SECRET")
+        if key is None and key_id and key_secret:
+            key = f"{key_id}:{key_secret}"
+        values: dict[str, Any] = {"key": key, "base_url": env("RXFAL_BASE_URL")}
+        if values["base_url"] is None:
+            run_host = env("FAL_RUN_HOST")
+            queue_host = env("FAL_QUEUE_RUN_HOST") or (run_host and f"queue.{run_host}")
+            values["run_url"] = run_host and f"https://{run_host}"
+            values["queue_url"] = queue_host and f"https://{queue_host}"
+        return cls.model_validate(values)

@@ -1,0 +1,213 @@
+"""Endpoint ids and addresses, and which hosts may be called and may see a credential.
+
+Pure functions over text and `Config`; knows no connection. Everything is checked here before a byte is sent.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from yarl import URL
+
+from rxfal.errors import EndpointError
+from rxfal.wire.config import Config
+from rxfal.wire.payload import encode_json
+
+__all__ = ["Endpoint", "encode_query", "may_see_credential"]
+
+_NAMESPACES = frozenset({"workflows", "comfy"})
+_FAL_HOSTS = ("fal.ai", "fal.run")
+_OLD_FORM = re.compile(r"(\d+)-([A-Za-z0-9._-]+)")
+# Letters and what fal's ids and version tags use. No percent sign: an escape could spell a dot or a slash.
+_SEGMENT = re.compile(r"[A-Za-z0-9._~@:+=,-]+")
+_NOT_IN_A_PATH = re.compile(r"[\x00-\x1f\x7f\\?#%\u2028\u2029]")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An endpoint that was checked: `{namespace/}{owner}/{alias}{/path}`, on fal's host or on `base`.
+
+    Attributes:
+        id: What the user wrote, for messages.
+        namespace: `workflows`, `comfy` or nothing.
+        owner: Whose app it is.
+        alias: The app's name, the one that short-lived tokens are made for.
+        path: What follows the alias, without slashes around it.
+        base: The server, where the user gave a whole URL.
+    """
+
+    id: str
+    namespace: str
+    owner: str
+    alias: str
+    path: str
+    base: str | None = None
+
+    @classmethod
+    def parse(cls, app: str, config: Config) -> Self:
+        """Read an endpoint id, or a URL of a trusted host that stands in for one.
+
+        The old form `12345-some-app` means `12345/some-app`. One slash at the end is dropped; empty segments, `.` and
+        `..`, escapes, white space, a query and anything else that could lead elsewhere are refused.
+
+        Args:
+            app: `owner/alias`, `owner/alias/some/path`, `workflows/owner/alias`, or `https://fal.run/owner/alias`.
+            config: Says which hosts are trusted.
+
+        Raises:
+            EndpointError: It is not an endpoint, or its host is not trusted.
+
+        Examples:
+            >>> Endpoint.parse("fal-ai/flux/dev", Config())
+            Endpoint(id='fal-ai/flux/dev', namespace='', owner='fal-ai', alias='flux', path='dev', base=None)
+            >>> Endpoint.parse("https://evilfal.run/x/y", Config())
+            Traceback (most recent call last):
+            ...
+            rxfal.errors.EndpointError: the host evilfal.run is not trusted ...
+        """
+        if not isinstance(app, str):  # pyright: ignore[reportUnnecessaryIsInstance] (users without a type checker)
+            raise EndpointError(f"an endpoint is a text such as 'owner/alias', not {type(app).__name__}")
+        base, rest = (None, app) if "://" not in app else _split_url(app, config)
+        segments = rest.removesuffix("/").split("/")
+        if base is None and len(segments) == 1 and (old := _OLD_FORM.fullmatch(rest)):
+            segments = [old[1], old[2]]
+        namespace = segments.pop(0) if segments[0] in _NAMESPACES else ""
+        if len(segments) < 2 or not all(map(_is_segment, segments)):
+            raise EndpointError.format(repr(app) if base is None else repr(f"{base}/{rest}"))
+        return cls(app, namespace, segments[0], segments[1], "/".join(segments[2:]), base)
+
+    def url(self, config: Config, *, path: str | None = None, query: Mapping[str, Any] | None = None) -> URL:
+        """The address of a direct call.
+
+        Args:
+            config: Where direct calls go, unless the endpoint was a URL.
+            path: Appended with exactly one slash. An endpoint that ends in `/stream` or `/realtime` gets it no second
+                time.
+            query: See `encode_query`.
+
+        Raises:
+            EndpointError: The path leads out of the endpoint, or holds what a path can't.
+
+        Examples:
+            >>> str(Endpoint.parse("owner/alias", Config()).url(Config(), path="/v1/chat", query={"logs": True}))
+            'https://fal.run/owner/alias/v1/chat?logs=true'
+        """
+        more = _path_segments(path or "")
+        own = [part for part in (self.namespace, self.owner, self.alias, *self.path.split("/")) if part]
+        if more in (["stream"], ["realtime"]) and own[-1:] == more:
+            more = []
+        # joinpath escapes what has to be; a segment is never read as an escape or as a way up, both were refused.
+        url = URL(self.base or config.run_url).joinpath(*own, *more)
+        return url.with_query(encode_query(query)) if query else url
+
+    def stream_url(self, config: Config, *, path: str | None = None, query: Mapping[str, Any] | None = None) -> URL:
+        """The address of a stream: `url`, with `/stream` for a path that is left out; `""` is the endpoint itself.
+
+        Examples:
+            >>> str(Endpoint.parse("owner/alias", Config()).stream_url(Config()))
+            'https://fal.run/owner/alias/stream'
+        """
+        return self.url(config, path="/stream" if path is None else path, query=query)
+
+
+def _is_segment(segment: str) -> bool:
+    return _SEGMENT.fullmatch(segment) is not None and segment not in (".", "..")
+
+
+def _path_segments(path: str) -> list[str]:
+    if not isinstance(path, str):  # pyright: ignore[reportUnnecessaryIsInstance] (users without a type checker)
+        raise EndpointError(f"a path is a text such as '/stream', not {type(path).__name__}")
+    if _NOT_IN_A_PATH.search(path):
+        raise EndpointError(
+            f"the path {path!r} holds a control character, a backslash, '?', '#' or '%'; write characters as they are, "
+            "they are escaped for you, and give a query as query="
+        )
+    segments = path.removeprefix("/").split("/") if path.strip("/") else []
+    if any(segment.strip() in (".", "..") for segment in segments) or not all(segments[:-1]):
+        raise EndpointError(f"the path {path!r} has an empty segment, '.' or '..' in it")
+    return segments
+
+
+def _split_url(app: str, config: Config) -> tuple[str, str]:
+    """The trusted server of an endpoint that is a URL, and the rest of the path."""
+    if not app.isascii() or re.search(r"[\s\x00-\x1f\x7f\\?#%]", app):
+        # Not repeated in the message: a query may hold a token.
+        raise EndpointError(
+            "an endpoint that is a URL holds no query, fragment, escape, backslash, white space or letter beyond "
+            "ASCII; write it as https://fal.run/owner/alias and give a query as query="
+        )
+    try:
+        url = URL(app, encoded=True)
+        host, authority = url.raw_host, url.raw_authority
+    except ValueError:
+        raise EndpointError("an endpoint that is a URL has the form https://fal.run/owner/alias") from None
+    if "@" in authority or url.user is not None:
+        raise EndpointError(f"an endpoint that is a URL has no user in it (the host of this one is {host})")
+    if not host or not may_see_credential(url, config):
+        raise EndpointError(
+            f"the host {host} is not trusted with {url.scheme}: endpoints are ids such as 'owner/alias', or URLs of "
+            "https://fal.run and https://fal.ai; name a host of yours in Config(trusted_hosts=...)"
+        )
+    run_url = URL(config.run_url)
+    prefix = run_url.raw_path.strip("/") if _origin(url) == _origin(run_url) else ""
+    rest = url.raw_path.removeprefix("/")
+    if prefix and rest.startswith(f"{prefix}/"):
+        return config.run_url, rest.removeprefix(f"{prefix}/")
+    return str(url.origin()), rest
+
+
+def may_see_credential(url: URL, config: Config) -> bool:
+    """Whether a request to this address may carry the key or a token.
+
+    It may over https to `fal.ai`, `fal.run` and their subdomains; to the very servers that the configuration names
+    (scheme, host and port); and to its `trusted_hosts`, over http too. Host names are compared whole: no
+    `evilfal.ai`, no `fal.run.evil.com`, no name with a dot at its end, and no address with a user in it.
+
+    Examples:
+        >>> may_see_credential(URL("https://queue.fal.run/x"), Config())
+        True
+        >>> may_see_credential(URL("https://fal.run.evil.com/x"), Config())
+        False
+    """
+    origin = _origin(url)
+    scheme, host, port = origin
+    if not host or url.user is not None or url.password is not None:
+        return False
+    if scheme == "https" and any(host == name or host.endswith(f".{name}") for name in _FAL_HOSTS):
+        return True
+    own = (config.base_url, config.run_url, config.queue_url, config.rest_url, config.proxy_url)
+    if any(origin == _origin(URL(address)) for address in own if address):
+        return True
+    named = f"[{host}]" if ":" in host else host
+    return scheme in ("http", "https") and not config.trusted_hosts.isdisjoint({named, f"{named}:{port}"})
+
+
+def _origin(url: URL) -> tuple[str, str, int | None]:
+    """Scheme, host and port; a websocket counts as the http that it begins as."""
+    return {"ws": "http", "wss": "https"}.get(url.scheme, url.scheme), (url.raw_host or "").lower(), url.port
+
+
+def encode_query(value: Mapping[str, Any], *, what: str = "query") -> dict[str, str]:
+    """A mapping as query parameters: text as it is, everything else as JSON, the way fal reads it.
+
+    Args:
+        value: Names and values.
+        what: What it is called in messages.
+
+    Raises:
+        TypeError: A value that JSON can't carry; the message names its place.
+
+    Examples:
+        >>> encode_query({"prompt": "a cat", "sync": True, "seed": None, "size": {"width": 8}})
+        {'prompt': 'a cat', 'sync': 'true', 'seed': 'null', 'size': '{"width":8}'}
+    """
+    return {str(name): _query_text(item, f"{what}.{name}") for name, item in value.items()}
+
+
+def _query_text(value: Any, what: str) -> str:
+    if type(value) is str:
+        return value
+    text = encode_json(value, what=what).decode()
+    return json.loads(text) if text.startswith('"') else text
