@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, overload
 
-from reactivex import Observable, abc
+from reactivex import Observable, abc, typing
+from reactivex import operators as rx_ops
 from reactivex.disposable import CompositeDisposable, Disposable, SingleAssignmentDisposable
 from reactivex.notification import Notification, OnCompleted, OnError
 
@@ -117,27 +118,47 @@ def _subscribe_all(
     return subscriptions
 
 
-def share(source: Observable[_T]) -> Observable[_T]:
+def share() -> Callable[[Observable[_T]], Observable[_T]]:
     """One subscription to the source for all present subscribers: one request, however many listen.
 
     Starts with the first subscriber and is disposed when the last one leaves, as in reactivex; who comes after the
     end gets the end. With backpressure, which reactivex's `share` has not: the source pauses while any present
     subscriber is full, and goes on when that one has room again or leaves.
 
-    Args:
-        source: The stream to share.
-
     Returns:
-        An Observable to subscribe to as often as you like.
+        An operator, whose result may be subscribed to as often as you like.
 
     Examples:
-        >>> from rxfal import from_observable
         >>> import reactivex as rx
-        >>> shared = from_observable(rx.of(1, 2, 3)).share()
-        >>> shared.run()
+        >>> from rxfal import from_observable, operators as ops
+        >>> from_observable(rx.of(1, 2, 3)).pipe(ops.share()).run()
         3
     """
-    return Observable(_Shared(source).subscribe)
+    return lambda source: Observable(_Shared(source).subscribe)
+
+
+def sequence_equal(
+    second: Observable[_T] | Iterable[_T], comparer: typing.Comparer[_T] | None = None
+) -> Callable[[Observable[_T]], Observable[bool]]:
+    """Whether two sequences have equal items and ends; reactivex's own, which would iterate a second Stream and block.
+
+    Args:
+        second: An Observable or an iterable.
+        comparer: Whether two items are equal; `==`, if left out.
+
+    Returns:
+        An operator that emits one bool.
+
+    Examples:
+        >>> import reactivex as rx
+        >>> from rxfal import from_observable, operators as ops
+        >>> from_observable(rx.of(1, 2)).pipe(ops.sequence_equal(from_observable(rx.of(1, 2)))).run()
+        True
+    """
+    if isinstance(second, Observable):  # a Stream is iterable too, and reactivex looks at that first
+        stream = second
+        second = Observable(lambda observer, scheduler=None: stream.subscribe(observer, scheduler=scheduler))
+    return rx_ops.sequence_equal(second, comparer)
 
 
 class _Shared(Generic[_T]):

@@ -13,9 +13,9 @@ from collections.abc import Callable
 
 
 class DemandGate:
-    """Open while the consumer wants more, closed while it is full.
+    """Open while the consumer wants more, closed while it, or a bounded queue on the way to it, is full.
 
-    `close` and `open` may be called from any thread; `wait` belongs to the gate's event loop.
+    Each of those is a holder: the gate is closed while at least one holds it. `close` and `open` may be called from any thread; `wait` belongs to the gate's event loop.
 
     Args:
         loop: The event loop on which the sources of the subscription run.
@@ -25,33 +25,48 @@ class DemandGate:
         paused: Seconds that the gate was closed, all the pauses that are over added up.
     """
 
-    __slots__ = ("_closed_at", "_for_good", "_listeners", "_lock", "_loop", "_waiters", "closed", "paused")
+    __slots__ = ("_closed_at", "_gone", "_holders", "_listeners", "_lock", "_loop", "_waiters", "closed", "paused")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.closed = False
         self.paused = 0.0
         self._loop = loop
         self._lock = threading.Lock()
-        self._for_good = False
+        self._holders: set[object] = set()
+        self._gone: set[object] = set()
         self._closed_at = 0.0
         self._waiters: set[asyncio.Future[None]] = set()
         self._listeners: tuple[Callable[[], None], ...] = ()
 
-    def close(self) -> None:
-        """Ask the sources to pause; without effect once the gate was opened for good."""
+    def close(self, holder: object = None) -> None:
+        """Ask the sources to pause; without effect for a holder that opened for good.
+
+        Args:
+            holder: Who is full; the subscription's consumer, if left out.
+        """
         with self._lock:
-            if self.closed or self._for_good:
+            if holder in self._gone or holder in self._holders:
+                return
+            self._holders.add(holder)
+            if self.closed:
                 return
             self._closed_at = self._loop.time()
             self.closed = True
         for listener in self._listeners:
             listener()
 
-    def open(self, *, for_good: bool = False) -> None:
-        """Let the sources go on; `for_good` when the consumer has left and may never hold them back again."""
+    def open(self, holder: object = None, *, for_good: bool = False) -> None:
+        """Let the sources go on, as far as this holder is concerned.
+
+        Args:
+            holder: Who has room again; the subscription's consumer, if left out.
+            for_good: It has left, and may never hold the sources back again.
+        """
         with self._lock:
-            self._for_good |= for_good
-            if not self.closed:
+            if for_good:
+                self._gone.add(holder)
+            self._holders.discard(holder)
+            if self._holders or not self.closed:
                 return
             self.paused += self._loop.time() - self._closed_at
             self.closed = False

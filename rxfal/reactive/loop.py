@@ -11,7 +11,7 @@ import atexit
 import os
 import threading
 import warnings
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 EXIT_GRACE = 1.0
@@ -136,6 +136,24 @@ def foreign_background_loop(what: str) -> asyncio.AbstractEventLoop:
             "compose with operators (flat_map, concat) instead, or block on another thread."
         )
     return background.loop
+
+
+def call_after_poll(loop: asyncio.AbstractEventLoop, callback: Callable[[], Any]) -> asyncio.Handle:
+    """Call back once the loop has looked at its sockets again and whoever that woke has run.
+
+    For timers that are about to call a source silent: a loop that was kept busy finds the data only then. Runs on the
+    loop's thread.
+
+    Args:
+        loop: The running loop.
+        callback: Called without arguments.
+
+    Returns:
+        A handle; cancelling it before the poll cancels the call.
+    """
+    # Within an iteration asyncio runs what was ready, then the I/O it found, then the timers that are due: a zero timer
+    # comes after the I/O of the next poll, and a call from there after the tasks which that I/O woke.
+    return loop.call_later(0.0, loop.call_soon, callback)
 
 
 def _close_at_exit() -> None:

@@ -113,7 +113,7 @@ def refuse_coroutine_functions(**callbacks: Callable[..., Any] | None) -> None:
     for name, callback in callbacks.items():
         while isinstance(callback, functools.partial):
             callback = callback.func
-        call = getattr(callback, "__call__", None)  # an object with an `async def __call__`
+        call = getattr(type(callback), "__call__", None)  # an object with an `async def __call__`  # noqa: B004
         if inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(call):
             raise TypeError(
                 f"{name} is an async function, which a subscription would never await: iterate with `async for`, or turn "

@@ -50,18 +50,6 @@ class LoopScheduler(PeriodicScheduler):
     ) -> abc.DisposableBase:
         return self.schedule_relative(self.to_datetime(duetime) - self.now, action, state)
 
-    def schedule_after_poll(self, action: Callable[[], Any]) -> abc.DisposableBase:
-        """Run `action` once the loop has looked at its sockets again and whoever that woke has run.
-
-        For timers that are about to call a source silent: a loop that was kept busy finds the data only then.
-        Runs on the loop's thread only.
-        """
-        # asyncio's order within an iteration is I/O, timers, then what was ready: a zero timer comes after the I/O
-        # that the next poll finds, and a call from there after the tasks which that I/O woke.
-        work = _Scheduled(self.loop, action)
-        work.handle = self.loop.call_later(0.0, work.start, 0.0)
-        return work
-
 
 class _Scheduled(abc.DisposableBase):
     """One action on its way to the loop; disposing it cancels the action, or what the action returned."""

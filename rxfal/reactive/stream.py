@@ -7,10 +7,9 @@ again. Knows nothing of fal: a source is any coroutine function that feeds a `Si
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable, Iterator
 from typing import Any, TypeVar, cast, overload
 
-import reactivex
 from reactivex import ConnectableObservable, Observable, abc, typing
 from reactivex import operators as rx_ops
 from reactivex.disposable import Disposable
@@ -18,7 +17,7 @@ from reactivex.scheduler import CurrentThreadScheduler
 
 from . import buffer as _buffer
 from . import timeout as _timeout
-from .combine import share
+from .combine import sequence_equal, share
 from .fluent import Fluent
 from .gate import DemandGate
 from .iterate import BUFFER_SIZE, iterate, iterate_blocking, last, last_blocking
@@ -49,7 +48,8 @@ class Stream(Fluent[_T_out]):
         name: What reports about this stream call it.
 
     Examples:
-        >>> stream = from_observable(reactivex.of(1, 2, 3))
+        >>> import reactivex as rx
+        >>> stream = from_observable(rx.of(1, 2, 3))
         >>> stream.map(lambda x: x * 2).run()
         6
         >>> list(stream)
@@ -89,7 +89,8 @@ class Stream(Fluent[_T_out]):
             TypeError: For an `async def` callback.
 
         Examples:
-            >>> subscription = from_observable(reactivex.never()).subscribe(print, print, lambda: print("done"))
+            >>> import reactivex as rx
+            >>> subscription = from_observable(rx.never()).subscribe(print, print, lambda: print("done"))
             >>> subscription.dispose()
         """
         if isinstance(on_next, abc.ObserverBase) or callable(getattr(on_next, "on_next", None)):
@@ -143,8 +144,9 @@ class Stream(Fluent[_T_out]):
             A Stream, or whatever else the last operator returned.
 
         Examples:
+            >>> import reactivex as rx
             >>> from rxfal import operators as ops
-            >>> from_observable(reactivex.range(10)).pipe(ops.filter(lambda x: x % 2), ops.sum()).run()
+            >>> from_observable(rx.range(10)).pipe(ops.filter(lambda x: x % 2), ops.sum()).run()
             25
         """
         result: Any = self
@@ -193,7 +195,8 @@ class Stream(Fluent[_T_out]):
             RuntimeError: On the background loop's own thread (inside a callback there).
 
         Examples:
-            >>> list(from_observable(reactivex.of("a", "b")).blocking())
+            >>> import reactivex as rx
+            >>> list(from_observable(rx.of("a", "b")).blocking())
             ['a', 'b']
         """
         return iterate_blocking(self, buffer_size=buffer_size)
@@ -213,7 +216,8 @@ class Stream(Fluent[_T_out]):
             Exception: What the stream ends with.
 
         Examples:
-            >>> from_observable(reactivex.of(1, 2)).run()
+            >>> import reactivex as rx
+            >>> from_observable(rx.of(1, 2)).run()
             2
         """
         return last_blocking(self, scheduler)
@@ -222,7 +226,7 @@ class Stream(Fluent[_T_out]):
 
     def share(self) -> Stream[_T_out]:
         """One subscription to the source for all present subscribers; see `rxfal.operators.share`."""
-        return self.pipe(share)
+        return self.pipe(share())
 
     def timeout(
         self,
@@ -261,6 +265,12 @@ class Stream(Fluent[_T_out]):
     ) -> Stream[list[_T_out]]:
         """Collect items into lists by time or count; see `rxfal.operators.buffer_with_time_or_count`."""
         return self.pipe(_buffer.buffer_with_time_or_count(timespan, count, scheduler))
+
+    def sequence_equal(
+        self, second: Observable[_T_out] | Iterable[_T_out], comparer: typing.Comparer[_T_out] | None = None
+    ) -> Stream[bool]:
+        """Whether this and the other sequence have equal items and ends."""
+        return self.pipe(sequence_equal(second, comparer))
 
     def switch_latest(self) -> Stream[Any]:
         """Of a stream of streams, the items of the newest one."""
@@ -323,7 +333,8 @@ def from_observable(source: Observable[_T], *, name: str = "stream") -> Stream[_
         A Stream; a connectable one for a connectable Observable; a Stream itself, as it is.
 
     Examples:
-        >>> from_observable(reactivex.of(1, 2, 3)).to_list().run()
+        >>> import reactivex as rx
+        >>> from_observable(rx.of(1, 2, 3)).to_list().run()
         [1, 2, 3]
     """
     if isinstance(source, Stream):

@@ -14,6 +14,7 @@ from reactivex.scheduler.scheduler import Scheduler
 from rxfal.errors import StreamTimeoutError
 
 from .gate import DemandGate
+from .loop import call_after_poll
 from .scheduler import LoopScheduler, loop_scheduler
 
 _T = TypeVar("_T")
@@ -89,9 +90,9 @@ def _watch_silence(
 ) -> tuple[abc.OnNext[_T], abc.DisposableBase]:
     """Give an `on_next` that notes the time of each item, and the timer that compares it now and then."""
     if isinstance(scheduler, LoopScheduler):
-        gate, time, expire_soon = scheduler.gate, scheduler.loop.time, scheduler.schedule_after_poll
+        loop, gate, time = scheduler.loop, scheduler.gate, scheduler.loop.time
     else:
-        gate, time, expire_soon = _NoGate(scheduler), lambda: Scheduler.to_seconds(scheduler.now), None
+        loop, gate, time = None, _NoGate(scheduler), lambda: Scheduler.to_seconds(scheduler.now)
     timer = SerialDisposable()
     last = gate.clock()
 
@@ -112,13 +113,15 @@ def _watch_silence(
             resume()  # it may have opened between the two lines
         elif remaining() > _TOLERANCE:
             arm()
-        elif expire_soon is not None:
-            timer.disposable = expire_soon(confirm)
+        elif loop is not None:
+            timer.disposable = Disposable(call_after_poll(loop, confirm).cancel)
         else:
             expire()
 
     def confirm() -> None:
-        if gate.closed or remaining() > _TOLERANCE:
+        if timer.is_disposed:
+            pass
+        elif gate.closed or remaining() > _TOLERANCE:
             check()
         else:
             expire()

@@ -1,0 +1,147 @@
+"""What users import as `ops`: all of reactivex's operators, with rxfal's own beside and before them.
+
+    from rxfal import operators as ops
+
+`timeout`, `share` and the buffers are rxfal's versions of reactivex's, with the same arguments and the same marbles:
+much cheaper per item, on the event loop instead of a thread per timer, and aware of backpressure. `text`, `deltas`,
+`throttle_latest`, `retry_backoff` and `on_loop` are made for streams of models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from os.path import commonprefix
+from typing import Any, cast
+
+from reactivex import Observable, abc
+from reactivex import operators as _rx
+from reactivex.operators import *  # noqa: F403
+
+from rxfal.reactive.buffer import buffer, buffer_with_count, buffer_with_time, buffer_with_time_or_count
+from rxfal.reactive.combine import sequence_equal, share
+from rxfal.reactive.on_loop import on_loop
+from rxfal.reactive.retry import retry_backoff
+from rxfal.reactive.throttle import throttle_latest
+from rxfal.reactive.timeout import timeout
+
+__all__ = [  # noqa: PLE0604
+    *_rx.__all__,
+    "deltas",
+    "on_loop",
+    "retry_backoff",
+    "text",
+    "throttle_latest",
+]
+# rxfal's versions of names that the star import brought, told apart from it for type checkers:
+_REPLACED = (
+    buffer,
+    buffer_with_count,
+    buffer_with_time,
+    buffer_with_time_or_count,
+    sequence_equal,
+    share,
+    timeout,
+)
+
+
+def text(key: str = "output") -> Callable[[Observable[Any]], Observable[str]]:
+    """The text so far, whatever shape a language model sends its events in.
+
+    Understood are the text so far at `key` (fal's `any-llm`), deltas as OpenAI-compatible routes send them
+    (`choices[0].delta.content`, `choices[0].text`, or `delta` in a typed event), and plain strings, each of them
+    the next piece. Events are dicts or pydantic models. One without any text (a usage report, a role) is passed over.
+
+        --{output: "a"}--{output: "ab"}--|       --"a"--"b"--|
+          text()                                   text()
+        --"a"------------"ab"------------|       --"a"--"ab"-|
+
+    Args:
+        key: Where an event has the text so far.
+
+    Returns:
+        An operator.
+
+    Examples:
+        >>> import reactivex as rx
+        >>> from rxfal import from_observable
+        >>> pieces = [{"choices": [{"delta": {"content": piece}}]} for piece in ("Hel", "lo")]
+        >>> from_observable(rx.from_iterable(pieces)).pipe(text(), to_list()).run()
+        ['Hel', 'Hello']
+    """
+    return _follow(key, lambda before, now: now)
+
+
+def deltas(key: str = "output") -> Callable[[Observable[Any]], Observable[str]]:
+    """Only what is new in each event of a language model, whatever shape it sends them in; see `text`.
+
+    Joined together they are the text. A model that takes back some of what it said is followed from the first
+    difference on, and an event that adds nothing is passed over.
+
+        --{output: "a"}--{output: "ab"}--|
+          deltas()
+        --"a"------------"b"-------------|
+
+    Args:
+        key: Where an event has the text so far.
+
+    Returns:
+        An operator.
+
+    Examples:
+        >>> import reactivex as rx
+        >>> from rxfal import from_observable
+        >>> events = [{"output": "Hel"}, {"output": "Hello"}]
+        >>> from_observable(rx.from_iterable(events)).pipe(deltas(), to_list()).run()
+        ['Hel', 'lo']
+    """
+    return _follow(key, _added)
+
+
+def _added(before: str, now: str) -> str | None:
+    if now.startswith(before):
+        return now[len(before) :] or None
+    return now[len(commonprefix((before, now))) :] or None
+
+
+def _follow(key: str, show: Callable[[str, str], str | None]) -> Callable[[Observable[Any]], Observable[str]]:
+    def follow(source: Observable[Any]) -> Observable[str]:
+        def subscribe(
+            observer: abc.ObserverBase[str], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            so_far = ""
+
+            def on_next(event: Any) -> None:
+                nonlocal so_far
+                whole = _get(event, key)
+                if not isinstance(whole, str):
+                    piece = event if isinstance(event, str) else _piece(event)
+                    if piece is None:
+                        return
+                    whole = so_far + piece
+                before, so_far = so_far, whole
+                if (shown := show(before, whole)) is not None:
+                    observer.on_next(shown)
+
+            return source.subscribe(on_next, observer.on_error, observer.on_completed, scheduler=scheduler)
+
+        return Observable(subscribe)
+
+    return follow
+
+
+def _piece(event: Any) -> str | None:
+    """The delta in an event of an OpenAI-compatible route."""
+    choices = _get(event, "choices")
+    if isinstance(choices, list) and choices:
+        choice = cast("list[Any]", choices)[0]
+        piece = _get(_get(choice, "delta"), "content")
+        piece = _get(choice, "text") if piece is None else piece
+    else:
+        piece = _get(event, "delta")
+    return piece if isinstance(piece, str) else None
+
+
+def _get(value: Any, name: str) -> Any:
+    if isinstance(value, Mapping):
+        return cast("Mapping[str, Any]", value).get(name)
+    return getattr(value, name, None)

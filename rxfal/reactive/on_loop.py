@@ -1,0 +1,95 @@
+"""`on_loop`: items cross to another event loop, whatever thread they come from."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from reactivex import Observable, abc
+from reactivex.disposable import Disposable, SingleAssignmentDisposable
+
+from .iterate import BUFFER_SIZE
+from .loop import running_loop
+from .scheduler import LoopScheduler
+
+_T = TypeVar("_T")
+
+
+def on_loop(
+    loop: asyncio.AbstractEventLoop, *, buffer_size: int = BUFFER_SIZE
+) -> Callable[[Observable[_T]], Observable[_T]]:
+    """Hand the items, and the end, to an event loop, in order and from any thread.
+
+    Nothing blocks, and nothing is lost: the sources pause while more than `buffer_size` items wait for the loop.
+    (reactivex's AsyncIOScheduler, given to `observe_on`, does not wake a loop from another thread; its thread-safe
+    version can block.) When the loop is closed the source is disposed.
+
+    Args:
+        loop: Where `on_next`, `on_error` and `on_completed` are to be called.
+        buffer_size: Items that may wait for the loop before the sources are paused.
+
+    Returns:
+        An operator.
+
+    Examples:
+        >>> import asyncio, reactivex as rx
+        >>> from reactivex.scheduler import NewThreadScheduler
+        >>> from rxfal import from_observable, operators as ops
+        >>> async def main():
+        ...     threaded = from_observable(rx.of(1, 2)).pipe(ops.observe_on(NewThreadScheduler()))
+        ...     return await threaded.pipe(ops.on_loop(asyncio.get_running_loop()), ops.to_list())
+        >>> asyncio.run(main())
+        [1, 2]
+    """
+
+    def on_loop_(source: Observable[_T]) -> Observable[_T]:
+        def subscribe(observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
+            gate = scheduler.gate if isinstance(scheduler, LoopScheduler) else None
+            holder = object()
+            waiting: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
+            subscription = SingleAssignmentDisposable()
+
+            is_scheduled = False
+
+            def hand_over(callback: Callable[..., None], *args: Any) -> None:
+                nonlocal is_scheduled
+                if not waiting and running_loop() is loop:
+                    callback(*args)
+                    return
+                waiting.append((callback, args))
+                if gate is not None and len(waiting) >= buffer_size:
+                    gate.close(holder)
+                if not is_scheduled:
+                    is_scheduled = True
+                    try:
+                        loop.call_soon_threadsafe(deliver)
+                    except RuntimeError:  # the loop is closed: nobody is left to deliver to
+                        dispose()
+
+            def deliver() -> None:
+                nonlocal is_scheduled
+                is_scheduled = False  # before the last look at `waiting`: what comes after it schedules itself
+                while waiting:
+                    callback, args = waiting.popleft()
+                    callback(*args)
+                    if gate is not None and len(waiting) <= buffer_size // 2:
+                        gate.open(holder)
+
+            def dispose() -> None:
+                if gate is not None:
+                    gate.open(holder, for_good=True)
+                subscription.dispose()
+
+            subscription.disposable = source.subscribe(
+                lambda value: hand_over(observer.on_next, value),
+                lambda error: hand_over(observer.on_error, error),
+                lambda: hand_over(observer.on_completed),
+                scheduler=scheduler,
+            )
+            return Disposable(dispose)
+
+        return Observable(subscribe)
+
+    return on_loop_

@@ -1,0 +1,114 @@
+"""`retry_backoff`: subscribe again to what may work the next time."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from reactivex import Observable, abc
+from reactivex.disposable import SerialDisposable
+
+from .scheduler import loop_scheduler
+
+_T = TypeVar("_T")
+
+RetryOn = type[Exception] | tuple[type[Exception], ...] | Callable[[Exception], bool]
+
+
+def retry_backoff(
+    attempts: int = 4,
+    on: RetryOn | None = None,
+    *,
+    wait_initial: float = 0.5,
+    wait_max: float = 30.0,
+    wait_exp_base: float = 2.0,
+    wait_jitter: float = 0.5,
+    after_items: bool = False,
+    scheduler: abc.SchedulerBase | None = None,
+) -> Callable[[Observable[_T]], Observable[_T]]:
+    """Subscribe again, after a growing pause, when the source fails with an error that says it is retryable.
+
+    The pause before attempt n + 1 is `wait_initial * wait_exp_base ** (n - 1)`, at most `wait_max`, plus a random part
+    of up to `wait_jitter`; and never less than the error's `retry_after`. Once an item has come an error is final,
+    unless `after_items`: a model that is asked again is paid for again.
+
+        --#   --#   --1--2--|
+          retry_backoff(attempts=3)
+        --------------1--2--|
+
+    Args:
+        attempts: How often to subscribe at most, the first time included.
+        on: Which errors to retry: a type, a tuple of types, or a predicate. Left out, those with a true `retryable`
+            attribute (every `FalError` has it).
+        wait_initial: Seconds of the first pause.
+        wait_max: Seconds of the longest pause, jitter and `retry_after` aside.
+        wait_exp_base: What each pause is longer by than the one before.
+        wait_jitter: Seconds of the random part, at most.
+        after_items: Whether to retry a source that had already emitted; its items come again.
+        scheduler: Where the pauses run. Left out, the subscription's scheduler, else an event loop; never a thread.
+
+    Returns:
+        An operator. When the attempts are used up, the last error goes on.
+
+    Raises:
+        ValueError: For fewer than one attempt.
+
+    Examples:
+        >>> import reactivex as rx
+        >>> from rxfal import from_observable, operators as ops
+        >>> tries = iter([rx.throw(TimeoutError()), rx.of("done")])
+        >>> flaky = from_observable(rx.defer(lambda _: next(tries)))
+        >>> flaky.pipe(ops.retry_backoff(on=TimeoutError, wait_initial=0.0, wait_jitter=0.0)).run()
+        'done'
+    """
+    if attempts < 1:
+        raise ValueError(f"attempts counts the first one too: at least 1, not {attempts}")
+
+    def retry_backoff_(source: Observable[_T]) -> Observable[_T]:
+        def subscribe(
+            observer: abc.ObserverBase[_T], scheduler_: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            timing = loop_scheduler(scheduler, scheduler_)
+            current = SerialDisposable()
+            attempt = 0
+            has_items = False
+
+            def on_next(value: _T) -> None:
+                nonlocal has_items
+                has_items = True
+                observer.on_next(value)
+
+            def on_error(error: Exception) -> None:
+                if attempt >= attempts or (has_items and not after_items) or not _matches(error, on):
+                    observer.on_error(error)
+                else:
+                    current.disposable = timing.schedule_relative(pause(error), start)
+
+            def pause(error: Exception) -> float:
+                backoff = min(wait_max, wait_initial * wait_exp_base ** (attempt - 1))
+                return max(backoff + random.uniform(0.0, wait_jitter), getattr(error, "retry_after", None) or 0.0)
+
+            def start(*_: Any) -> None:
+                nonlocal attempt
+                attempt += 1
+                subscription = SerialDisposable()
+                current.disposable = subscription
+                subscription.disposable = source.subscribe(
+                    on_next, on_error, observer.on_completed, scheduler=scheduler_
+                )
+
+            start()
+            return current
+
+        return Observable(subscribe)
+
+    return retry_backoff_
+
+
+def _matches(error: Exception, on: RetryOn | None) -> bool:
+    if on is None:
+        return bool(getattr(error, "retryable", False))
+    if isinstance(on, type | tuple):
+        return isinstance(error, on)
+    return on(error)

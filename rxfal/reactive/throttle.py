@@ -1,0 +1,99 @@
+"""`throttle_latest`: the newest item, at a pace that eyes can follow."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from reactivex import Observable, abc, typing
+from reactivex.disposable import CompositeDisposable, SerialDisposable
+
+from .scheduler import loop_scheduler
+
+_T = TypeVar("_T")
+
+_NOTHING = object()
+
+
+def throttle_latest(
+    seconds: typing.RelativeTime, scheduler: abc.SchedulerBase | None = None
+) -> Callable[[Observable[_T]], Observable[_T]]:
+    """At most one item per interval, always the newest; for user interfaces.
+
+    The first item passes at once. While the interval after it runs, only the newest item is kept, and passes at its
+    end. The one that is kept when the source ends passes before the end, be that well or with an error. (`sample` loses
+    the last item, `throttle_first` shows the oldest of each interval, `debounce` shows none while they keep coming.)
+
+        -1-2-3-----4--5-6|
+          throttle_latest(4)
+        -1---3-----4---5-(6|)
+
+    Args:
+        seconds: The interval, in seconds or as a `timedelta`.
+        scheduler: Where the timer runs. Left out, the subscription's scheduler, else an event loop; never a thread.
+
+    Returns:
+        An operator. It holds one item at most.
+
+    Examples:
+        >>> import reactivex as rx
+        >>> from rxfal import from_observable, operators as ops
+        >>> from_observable(rx.range(1000)).pipe(ops.throttle_latest(60), ops.to_list()).run()
+        [0, 999]
+    """
+
+    def throttle_latest_(source: Observable[_T]) -> Observable[_T]:
+        def subscribe(
+            observer: abc.ObserverBase[_T], scheduler_: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            timing = loop_scheduler(scheduler, scheduler_)
+            lock = threading.RLock()  # the timer's thread and the source's may be two
+            timer = SerialDisposable()
+            kept: Any = _NOTHING
+            waiting = False
+
+            def pass_on(value: _T) -> None:
+                nonlocal waiting
+                waiting = True
+                observer.on_next(value)
+                timer.disposable = timing.schedule_relative(seconds, interval_over)
+
+            def interval_over(*_: Any) -> None:
+                nonlocal kept, waiting
+                with lock:
+                    waiting = False
+                    if kept is not _NOTHING:
+                        value, kept = kept, _NOTHING
+                        pass_on(value)
+
+            def on_next(value: _T) -> None:
+                nonlocal kept
+                with lock:
+                    if waiting:
+                        kept = value
+                    else:
+                        pass_on(value)
+
+            def flush() -> None:
+                nonlocal kept
+                timer.dispose()
+                value, kept = kept, _NOTHING
+                if value is not _NOTHING:
+                    observer.on_next(cast(_T, value))
+
+            def on_error(error: Exception) -> None:
+                with lock:
+                    flush()
+                    observer.on_error(error)
+
+            def on_completed() -> None:
+                with lock:
+                    flush()
+                    observer.on_completed()
+
+            return CompositeDisposable(source.subscribe(on_next, on_error, on_completed, scheduler=scheduler_), timer)
+
+        return Observable(subscribe)
+
+    return throttle_latest_
