@@ -1,0 +1,69 @@
+# pyright: strict
+"""What a type checker must know of a user's program. Checked, never run: see test_types.py."""
+
+from typing import Any, assert_type
+
+from pydantic import BaseModel
+
+import rxfal
+from rxfal import operators as ops
+
+
+class Answer(BaseModel):
+    output: str
+    partial: bool = False
+
+
+def length(answer: Answer) -> int:
+    return len(answer.output)
+
+
+async def typed() -> None:
+    answers = rxfal.stream("fal-ai/any-llm", {"prompt": "a haiku"}, output=Answer)
+    assert_type(answers, rxfal.Stream[Answer])
+    assert_type(await answers, Answer)
+    async for answer in answers:
+        assert_type(answer, Answer)
+    async for size in rxfal.stream("fal-ai/any-llm", {"prompt": "a haiku"}, output=Answer).map(length):
+        assert_type(size, int)
+    async for text in answers.filter(lambda answer: not answer.partial).map(lambda answer: answer.output):
+        assert_type(text, str)
+    assert_type(rxfal.stream("fal-ai/x", output=list[int]), rxfal.Stream[list[int]])
+
+
+async def untyped() -> None:
+    tokens = rxfal.stream("fal-ai/any-llm", {"prompt": "a haiku"})
+    assert_type(tokens, rxfal.Stream[Any])
+    async for event in tokens.do_action(print):
+        assert_type(event, Any)
+    assert_type(await tokens.map(lambda event: str(event["output"])), str)
+
+
+def operators() -> None:
+    answers = rxfal.stream("fal-ai/any-llm", {"prompt": "a haiku"}, output=Answer)
+    assert_type(answers.pipe(ops.timeout(5), ops.map(length), ops.buffer(count=8), ops.last()), rxfal.Stream[list[int]])
+    assert_type(answers.pipe(ops.timeout(5), ops.map(lambda answer: answer.output)), rxfal.Stream[str])
+    for answer in answers:
+        assert_type(answer, Answer)
+    assert_type(answers.run(), Answer)
+
+
+async def merged() -> None:
+    a = rxfal.stream("fal-ai/a", output=Answer)
+    b = rxfal.stream("fal-ai/b", output=Answer)
+    assert_type(rxfal.merge(a, b), rxfal.Stream[Answer])
+    assert_type(rxfal.merge(x=a, y=b), rxfal.Stream[rxfal.Tagged[Answer]])
+    assert_type(rxfal.merge({"fal-ai/a": a, "fal-ai/b": b}), rxfal.Stream[rxfal.Tagged[Answer]])
+    async for item in rxfal.merge(x=a, y=b):
+        assert_type(item.tag, str)
+        assert_type(item.value, Answer)
+    rxfal.merge(a, b).subscribe(lambda answer: print(answer.output), print, lambda: print("done"))
+
+
+async def a_client_of_ones_own() -> None:
+    async with rxfal.Client("key") as client:
+        assert_type(client.stream("fal-ai/any-llm", output=Answer), rxfal.Stream[Answer])
+        async for event in client.stream("fal-ai/any-llm"):
+            assert_type(event, Any)
+        async for event in client.stream_events("fal-ai/any-llm"):
+            assert_type(event, rxfal.ServerSentEvent)
