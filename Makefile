@@ -1,0 +1,66 @@
+# Each target sets up `.venv` by itself with nothing but python3 and the package index, once per change of pyproject.toml.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
+
+# Quiet in tools that would otherwise advertise on every run.
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+export NO_MKDOCS_2_WARNING := 1
+
+.PHONY: help demo test lint format docs bench clean
+
+help:
+	@echo "make demo    watch several models stream at once, from a server on this machine"
+	@echo "make test    run the tests"
+	@echo "make lint    ruff, pyright and the import contracts"
+	@echo "make docs    build the documentation into site/"
+	@echo "make bench   run the benchmarks and print their tables"
+	@echo "make format  let ruff put imports and layout in order"
+	@echo "make clean   remove what the other targets made"
+
+demo: $(VENV)/.ready-demo
+	@$(BIN)/rxfal demo
+
+test: $(VENV)/.ready-dev
+	@$(BIN)/python -m pytest -q
+
+lint: $(VENV)/.ready-dev
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/pyright
+	@$(BIN)/lint-imports --no-cache
+
+format: $(VENV)/.ready-dev
+	@$(BIN)/ruff check --fix --select I
+	@$(BIN)/ruff format
+
+docs: $(VENV)/.ready-dev
+	@$(BIN)/mkdocs build --strict --quiet
+	@echo "site/index.html"
+
+bench: $(VENV)/.ready-bench
+	@$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) site build dist .hypothesis .import_linter_cache .pytest_cache .ruff_cache
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "rxfal needs Python 3.11 or later. Name one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@echo "setting up $(VENV) ..."
+	@$(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); exit 1; }
+	@touch $@
+
+$(VENV)/.ready-demo: pyproject.toml rxfal/_version.py | $(VENV)/.made
+	@$(PIP) install --editable '.[demo]'
+	@touch $@
+
+# All that the demo needs is among the development tools, so one installation makes both ready.
+$(VENV)/.ready-dev: pyproject.toml rxfal/_version.py | $(VENV)/.made
+	@$(PIP) install --editable '.[dev]'
+	@touch $@ $(VENV)/.ready-demo
+
+$(VENV)/.ready-bench: pyproject.toml rxfal/_version.py | $(VENV)/.made
+	@$(PIP) install --editable '.[bench]'
+	@touch $@ $(VENV)/.ready-demo
