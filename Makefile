@@ -28,7 +28,7 @@ test: $(VENV)/.ready-dev
 lint: $(VENV)/.ready-dev
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
-	@$(BIN)/pyright
+	@$(BIN)/pyright --project pyproject.toml
 	@$(BIN)/lint-imports --no-cache
 
 format: $(VENV)/.ready-dev
