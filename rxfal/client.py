@@ -69,8 +69,8 @@ class Verbs:
             output: A pydantic model, or any type that `TypeAdapter` takes, that each event is validated as.
             timeout: Seconds of silence on the socket once the response has begun; None for no limit.
             response_timeout: Seconds from sending until the response headers are in; None for no limit.
-            auto_upload: Whether files in the input (paths, open files, bytes, images) are uploaded first and replaced by
-                their URLs.
+            auto_upload: Whether files in the input (paths, open files, bytes, images) are uploaded first, and their URLs
+                sent.
             auth: `"key"` sends the key in a header, `"token"` a short-lived token in the query instead.
             token_provider: Gives that token, sync or async, for an app such as `owner/alias/stream`; asked per
                 subscription. Left out, fal is asked, and the token kept until shortly before it expires.

@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 TransportKind = Literal[
-    "refused", "reset", "cut short", "dns", "tls", "out of file descriptors", "timeout", "connection"
+    "refused", "reset", "cut short", "dns", "tls", "out of file descriptors", "timeout", "connection", "cancelled"
 ]
 
 # What fal's own clients try again (its JavaScript client: 429, 502, 503, 504; its Python client: 408, 409, 429).
@@ -201,8 +201,8 @@ class TransportError(FalError):
 
     Args:
         message: What happened and what to do next.
-        kind: `refused`, `reset`, `cut short`, `dns`, `tls`, `out of file descriptors`, `timeout` (while connecting) or
-            `connection` (anything else about it).
+        kind: `refused`, `reset`, `cut short`, `dns`, `tls`, `out of file descriptors`, `timeout` (while connecting),
+            `connection` (anything else about it) or `cancelled` (other code cancelled the stream's task).
         endpoint: Where it happened.
     """
 

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from reactivex import Observable, abc
 from reactivex import operators as _rx
-from reactivex.operators import *  # noqa: F403
+from reactivex.operators import *  # noqa: F403  # pyright: ignore[reportWildcardImportFromLibrary]
 
 from rxfal.reactive.buffer import buffer, buffer_with_count, buffer_with_time, buffer_with_time_or_count
 from rxfal.reactive.combine import sequence_equal, share
@@ -24,24 +24,21 @@ from rxfal.reactive.retry import retry_backoff
 from rxfal.reactive.throttle import throttle_latest
 from rxfal.reactive.timeout import timeout
 
-__all__ = [  # noqa: PLE0604
-    *_rx.__all__,
+__all__ = [
+    "buffer",
+    "buffer_with_count",
+    "buffer_with_time",
+    "buffer_with_time_or_count",
     "deltas",
     "on_loop",
     "retry_backoff",
+    "sequence_equal",
+    "share",
     "text",
     "throttle_latest",
+    "timeout",
 ]
-# rxfal's versions of names that the star import brought, told apart from it for type checkers:
-_REPLACED = (
-    buffer,
-    buffer_with_count,
-    buffer_with_time,
-    buffer_with_time_or_count,
-    sequence_equal,
-    share,
-    timeout,
-)
+__all__ += _rx.__all__
 
 
 def text(key: str = "output") -> Callable[[Observable[Any]], Observable[str]]:
@@ -100,7 +97,7 @@ def deltas(key: str = "output") -> Callable[[Observable[Any]], Observable[str]]:
 def _added(before: str, now: str) -> str | None:
     if now.startswith(before):
         return now[len(before) :] or None
-    return now[len(commonprefix((before, now))) :] or None
+    return now[len(commonprefix((before, now))) :] or None  # noqa: RUF071 (characters are meant)
 
 
 def _follow(key: str, show: Callable[[str, str], str | None]) -> Callable[[Observable[Any]], Observable[str]]:

@@ -74,7 +74,7 @@ def merge(*sources: Any, **tagged: Any) -> Any:
         if not isinstance(source, Observable):
             raise TypeError(f"merge takes Observables, not {type(source).__name__}")
     names = ", ".join([*tagged, *(getattr(source, "name", "observable") for source in sources)])
-    pairs = [(None, source) for source in sources] + list(tagged.items())
+    pairs: list[tuple[str | None, Observable[Any]]] = [*((None, source) for source in sources), *tagged.items()]
     return Stream(partial(_subscribe_all, pairs), name=f"merge({names})")
 
 

@@ -15,7 +15,8 @@ from collections.abc import Callable
 class DemandGate:
     """Open while the consumer wants more, closed while it, or a bounded queue on the way to it, is full.
 
-    Each of those is a holder: the gate is closed while at least one holds it. `close` and `open` may be called from any thread; `wait` belongs to the gate's event loop.
+    Each of those is a holder: the gate is closed while at least one holds it. `close` and `open` may be called from
+    any thread; `wait` belongs to the gate's event loop.
 
     Args:
         loop: The event loop on which the sources of the subscription run.

@@ -12,7 +12,7 @@ import os
 import threading
 import warnings
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, ClassVar
 
 EXIT_GRACE = 1.0
 """Seconds that the interpreter's exit waits for the background loop to close its connections."""
@@ -26,7 +26,7 @@ class ReaderTask(asyncio.Task[None]):
     a shut-down is told from a stranger's `cancel()`.
     """
 
-    alive: set[ReaderTask] = set()
+    alive: ClassVar[set[ReaderTask]] = set()
 
     def __init__(self, coro: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop, name: str) -> None:
         super().__init__(coro, loop=loop, name=name)
@@ -35,6 +35,7 @@ class ReaderTask(asyncio.Task[None]):
         self.add_done_callback(_retrieve)
 
     def cancel(self, msg: Any | None = None) -> bool:
+        """Cancel, and note whether the loop stands still."""
         self.loop_ended |= not self.get_loop().is_running()
         return super().cancel(msg)
 
@@ -48,7 +49,7 @@ def _retrieve(task: asyncio.Task[None]) -> None:
     assert isinstance(task, ReaderTask)
     ReaderTask.alive.discard(task)
     if not task.cancelled():
-        task.exception()  # what a reader could not hand to its observer has been reported: no second report at collection
+        task.exception()  # it has been delivered or reported: asyncio need not report it at collection
 
 
 class BackgroundLoop:

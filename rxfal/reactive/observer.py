@@ -38,6 +38,7 @@ class ChainObserver(abc.ObserverBase[_T_in]):
         self.is_stopped = False
 
     def on_next(self, value: _T_in) -> None:
+        """Hand an item on, unless the end was reached."""
         if not self.is_stopped:
             try:
                 self._on_next(value)
@@ -45,14 +46,17 @@ class ChainObserver(abc.ObserverBase[_T_in]):
                 self._next_failed(error)
 
     def on_error(self, error: Exception) -> None:
+        """Hand the error on, as the end."""
         if not self.is_stopped:
             self._end(self._on_error, error)
 
     def on_completed(self) -> None:
+        """Hand the end on."""
         if not self.is_stopped:
             self._end(self._on_completed)
 
     def dispose(self) -> None:
+        """Let nothing more through, and end the source."""
         self.is_stopped = True
         self._subscription.dispose()
 
@@ -75,7 +79,7 @@ class ChainObserver(abc.ObserverBase[_T_in]):
 
 
 class OutermostObserver(ChainObserver[_T_in]):
-    """The observer of a user's own subscription: what its callbacks raise is reported to the loop, and goes no further."""
+    """The observer of a user's own subscription: what its callbacks raise is reported, and goes no further."""
 
     __slots__ = ("_loop", "_name")
 
@@ -116,6 +120,6 @@ def refuse_coroutine_functions(**callbacks: Callable[..., Any] | None) -> None:
         call = getattr(type(callback), "__call__", None)  # an object with an `async def __call__`  # noqa: B004
         if inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(call):
             raise TypeError(
-                f"{name} is an async function, which a subscription would never await: iterate with `async for`, or turn "
-                "each item into an awaited one with ops.flat_map(lambda item: asyncio.ensure_future(handle(item)))."
+                f"{name} is an async function, which a subscription would never await: iterate with `async for`, or "
+                "await each item with ops.flat_map(lambda item: asyncio.ensure_future(handle(item)))."
             )

@@ -60,12 +60,14 @@ class Reader(abc.DisposableBase, Generic[_T]):
         self._is_disposed = False
 
     def start(self) -> None:
+        """Start the task, or ask its loop to."""
         if running_loop() is self._loop:
             self._start()
         else:
             self._loop.call_soon_threadsafe(self._start)
 
     def dispose(self) -> None:
+        """Cancel the task, or ask its loop to."""
         if self._is_disposed:
             return
         self._is_disposed = True

@@ -36,11 +36,13 @@ class LoopScheduler(PeriodicScheduler):
         self.gate = DemandGate(loop)
 
     def schedule(self, action: typing.ScheduledAction[_TState], state: _TState | None = None) -> abc.DisposableBase:
+        """Run an action as soon as the loop gets to it."""
         return self.schedule_relative(0.0, action, state)
 
     def schedule_relative(
         self, duetime: typing.RelativeTime, action: typing.ScheduledAction[_TState], state: _TState | None = None
     ) -> abc.DisposableBase:
+        """Run an action after so many seconds (or a `timedelta`)."""
         work = _Scheduled(self.loop, lambda: action(self, state))
         work.start(max(0.0, self.to_seconds(duetime)))
         return work
@@ -48,6 +50,7 @@ class LoopScheduler(PeriodicScheduler):
     def schedule_absolute(
         self, duetime: typing.AbsoluteTime, action: typing.ScheduledAction[_TState], state: _TState | None = None
     ) -> abc.DisposableBase:
+        """Run an action at a time of day, a `datetime` or seconds since the epoch."""
         return self.schedule_relative(self.to_datetime(duetime) - self.now, action, state)
 
 

@@ -152,7 +152,7 @@ class Stream(Fluent[_T_out]):
         result: Any = self
         for operator in operators:
             result = self._adopt(operator(result))
-        return result
+        return cast("Any", result)
 
     def _adopt(self, result: Any) -> Any:
         if isinstance(result, Observable) and not isinstance(result, Stream):
@@ -288,11 +288,15 @@ class Stream(Fluent[_T_out]):
         """The items, error and end that a stream of notifications stands for."""
         return self.pipe(rx_ops.dematerialize())
 
-    def partition(self, predicate: typing.Predicate[_T_out]) -> list[Stream[_T_out]]:
+    def partition(  # pyright: ignore[reportIncompatibleMethodOverride] (a list is invariant)
+        self, predicate: typing.Predicate[_T_out]
+    ) -> list[Stream[_T_out]]:
         """Two streams over one subscription: the items for which `predicate` holds, and the rest."""
         return [self._adopt(part) for part in rx_ops.partition(predicate)(self)]
 
-    def partition_indexed(self, predicate_indexed: typing.PredicateIndexed[_T_out]) -> list[Stream[_T_out]]:
+    def partition_indexed(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, predicate_indexed: typing.PredicateIndexed[_T_out]
+    ) -> list[Stream[_T_out]]:
         """As `partition`, with the item's index as the second argument."""
         return [self._adopt(part) for part in rx_ops.partition_indexed(predicate_indexed)(self)]
 
@@ -300,7 +304,7 @@ class Stream(Fluent[_T_out]):
         """This stream, then the other."""
         return self._adopt(super().__add__(other))
 
-    def __iadd__(self, other: Observable[_T_out]) -> Stream[_T_out]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def __iadd__(self, other: Observable[_T_out]) -> Stream[_T_out]:
         return self + other
 
     def __getitem__(self, key: slice | int) -> Stream[_T_out]:
@@ -308,11 +312,11 @@ class Stream(Fluent[_T_out]):
         return self._adopt(super().__getitem__(key))
 
 
-class ConnectableStream(Stream[_T], ConnectableObservable[_T]):
+class ConnectableStream(Stream[_T], ConnectableObservable[_T]):  # pyright: ignore[reportIncompatibleMethodOverride]
     """What `publish`, `replay` and `multicast` of a Stream give: it starts its one source at `connect()`."""
 
     def __init__(self, source: Observable[_T], subject: abc.SubjectBase[_T], *, name: str = "stream") -> None:
-        ConnectableObservable.__init__(self, source, subject)
+        ConnectableObservable[_T].__init__(self, source, subject)
         self.name = name
 
     def auto_connect(self, subscriber_count: int = 1) -> Stream[_T]:
@@ -338,7 +342,7 @@ def from_observable(source: Observable[_T], *, name: str = "stream") -> Stream[_
         [1, 2, 3]
     """
     if isinstance(source, Stream):
-        return cast("Stream[_T]", source)
+        return source
     if isinstance(source, ConnectableObservable):
         return ConnectableStream(source.source, source.subject, name=name)  # pyright: ignore[reportArgumentType]
     return Stream(source._subscribe_core, name=name)  # pyright: ignore[reportPrivateUsage]

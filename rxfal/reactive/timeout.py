@@ -52,7 +52,6 @@ def timeout(
         >>> from_observable(rx.never()).pipe(ops.timeout(0.01, rx.of("too late"))).run()
         'too late'
     """
-
     if other is None:
         successor: Observable[_T] = defer(lambda _: throw(_expired(duetime)))
     else:
