@@ -79,6 +79,8 @@ def transformed(tokens: Stream[Token], pairs: Stream[tuple[int, str]], nested: S
     assert_type(pairs.starmap(lambda number, text: text * number), Stream[str])
     assert_type(nested.merge_all(), Stream[int])
     assert_type(nested.concat_all(), Stream[int])
+    assert_type(nested.switch_latest(), Stream[int])
+    assert_type(nested.exclusive(), Stream[int])
 
 
 def mapped_to_a_future(tokens: Stream[Token], ask: asyncio.Future[bytes]) -> None:
@@ -142,6 +144,9 @@ def combined(tokens: Stream[Token], numbers: Observable[int], texts: Stream[str]
     assert_type(tokens.concat(texts), Stream[Token | str])
     assert_type(texts.merge(*many), Stream[str])
     assert_type(texts + texts, Stream[str])
+    assert_type(tokens + numbers, Stream[Token | int])
+    texts += texts
+    assert_type(texts, Stream[str])
     assert_type(texts.start_with("now", "then"), Stream[str])
     assert_type(tokens.amb(numbers), Stream[Token | int])
     assert_type(tokens.zip(numbers), Stream[tuple[Token, int]])
@@ -171,6 +176,7 @@ def converted(tokens: Stream[Token]) -> None:
     assert_type(tokens.to_dict(lambda token: token.index, text_of), Stream[dict[int, str]])
     assert_type(tokens.to_future(), asyncio.Future[Token])
     assert_type(tokens.materialize(), Stream[Notification[Token]])
+    assert_type(tokens.materialize().dematerialize(), Stream[Token])
     assert_type(tokens.timestamp(), Stream[Timestamp[Token]])
     assert_type(tokens.time_interval(), Stream[TimeInterval[Token]])
 
@@ -195,6 +201,7 @@ def gathered(tokens: Stream[Token], signal: Observable[int]) -> None:
         Stream[GroupedObservable[str, Token]],
     )
     assert_type(tokens.partition(lambda token: token.index > 1), list[Stream[Token]])
+    assert_type(tokens.partition_indexed(lambda token, index: token.index > index), list[Stream[Token]])
 
 
 def shared(tokens: Stream[Token], subject: Subject[Token]) -> None:
@@ -213,6 +220,8 @@ async def untyped(values: Stream[Any]) -> None:
     assert_type(await values, Any)
     assert_type(values.map(lambda value: value["text"]), Stream[Any])
     assert_type(values.map(lambda value: str(value["text"])).filter(is_long), Stream[str])
+    assert_type(values.merge_all(), Stream[Any])
+    assert_type(values.pluck("output"), Stream[Any])
     assert_type(values.filter(lambda value: value["partial"]).last(), Stream[Any])
     async for value in values.take(3):
         assert_type(value, Any)

@@ -22,6 +22,8 @@ async def mistakes(numbers: Stream[int]) -> None:
     numbers.pipe(ops.map(str), ops.map(abs))  # mistake
     numbers.starmap(lambda left, right: left + right)  # mistake
     numbers.merge_all()  # mistake
+    numbers.switch_latest()  # mistake
+    numbers.dematerialize()  # mistake
     text: Stream[str] = numbers.map(str).buffer(count=3)  # mistake
     async for _ in rx.merge(numbers, numbers):  # mistake
         pass
