@@ -1,0 +1,55 @@
+"""What holds for every test and every doctest: an environment of their own, and nothing left behind."""
+
+import asyncio
+import concurrent.futures.thread
+import sys
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+_VARIABLES = (
+    "FAL_KEY",
+    "FAL_KEY_ID",
+    "FAL_KEY_SECRET",
+    "FAL_QUEUE_RUN_HOST",
+    "FAL_RUN_HOST",
+    "RXFAL_BASE_URL",
+    *(f"{scheme}_proxy" for scheme in ("http", "https", "all", "no")),
+)
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No key, host or proxy of the machine reaches a test."""
+    for name in _VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind(environment: None) -> Iterator[None]:
+    """A test leaves no thread that would hold up the interpreter's exit, and no stream that still reads."""
+    before = set(threading.enumerate())
+    yield
+    for thread in _lasting_threads() - before:
+        thread.join(timeout=2.0)
+    assert not _lasting_threads() - before, "threads left behind"
+    assert not _readers(), "streams left open"
+
+
+def _lasting_threads() -> set[threading.Thread]:
+    pooled = set(concurrent.futures.thread._threads_queues)  # an executor keeps its threads, and ends them at exit
+    return {thread for thread in threading.enumerate() if not thread.daemon} - pooled
+
+
+def _readers() -> list[str]:
+    """The readers that are still there after a disposal on its way has had a second to arrive at their loop."""
+    module = sys.modules.get("rxfal.reactive.loop")
+    if module is None:
+        return []
+    for task in list(module.ReaderTask.alive):
+        loop = task.get_loop()
+        if loop.is_running():
+            asyncio.run_coroutine_threadsafe(asyncio.wait([task], timeout=1.0), loop).result(2.0)
+    return [task.get_name() for task in module.ReaderTask.alive]
