@@ -1,7 +1,7 @@
 """What can go wrong, as one tree of exceptions.
 
-Everything that rxfal raises on its own account is a `FalError`. This module is a leaf: it knows neither HTTP nor Rx, and
-imports nothing of rxfal, so that every other module may raise what stands here.
+Everything that rxfal raises on its own account is a `FalError`. This module is a leaf: it knows neither HTTP nor Rx,
+and imports nothing of rxfal, so that every other module may raise what stands here.
 
     FalError
     ├── ApiError                 a server answered, with an error
@@ -97,6 +97,8 @@ class ApiError(FalError):
         retry_after: Seconds that the server asked to wait before the next try.
         endpoint: Where it happened.
 
+    The attribute `retry_hint` says whether it was the server that asked for a retry (`retryable` or `retry_after`).
+
     Examples:
         >>> error = ApiError("the model is busy", status=503, endpoint="owner/alias", request_id="r1")
         >>> print(error)
@@ -126,6 +128,7 @@ class ApiError(FalError):
         self.timeout_type = timeout_type
         self.retryable = status in _RETRYABLE_STATUSES and timeout_type is None if retryable is None else retryable
         self.retry_after = retry_after
+        self.retry_hint = retryable is True or retry_after is not None
 
     def __str__(self) -> str:
         request = f", request {self.request_id}" if self.request_id else ""
@@ -145,7 +148,8 @@ class ValidationError(ApiError):
     @property
     def field_errors(self) -> list[FieldError]:
         """The entries of the body's `detail`; a `detail` that is plain text becomes one entry for the whole body."""
-        detail: Any = cast(Mapping[str, Any], self.body).get("detail") if isinstance(self.body, Mapping) else None
+        body: Any = self.body
+        detail: Any = cast(dict[str, Any], body).get("detail") if isinstance(body, dict) else None
         entries = cast(list[Any], detail) if isinstance(detail, list) else [detail]
         return [_field_error(entry) for entry in entries if entry]
 
@@ -181,8 +185,8 @@ class StreamTimeoutError(ApiError, TimeoutError):
         request_id: fal's id of the request, when the response had begun.
 
     Examples:
-        >>> print(StreamTimeoutError(2.5, endpoint="owner/alias"))
-        owner/alias: nothing came for 2.5 seconds; wait longer with timeout=..., or for ever with timeout=None (status 408)
+        >>> print(StreamTimeoutError(2.5))
+        nothing came for 2.5 seconds; wait longer with timeout=..., or for ever with timeout=None (status 408)
     """
 
     def __init__(
@@ -227,7 +231,7 @@ class DecodeError(FalError):
 
 
 class EventTooLargeError(FalError):
-    """One event of a stream is larger than `max_event_size`, the limit that keeps a broken server from filling the memory.
+    """One event of a stream is larger than `max_event_size`, which keeps a broken server from filling the memory.
 
     Args:
         size_limit: The limit, in bytes.

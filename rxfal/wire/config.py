@@ -17,7 +17,7 @@ _HOST = re.compile(r"[a-z0-9_.-]+(:\d+)?|\[[0-9a-f:.]+\](:\d+)?", re.IGNORECASE)
 
 
 def _checked_url(value: str) -> str:
-    """A server's address without its trailing slash, or a ValueError that does not repeat it (it may hold a password)."""
+    """A server's address without its trailing slash; a ValueError does not repeat it, for it may hold a password."""
     try:
         url = URL(value.strip())
         host = url.raw_host
@@ -34,7 +34,8 @@ def _checked_url(value: str) -> str:
 
 def _checked_hosts(value: Any) -> frozenset[str]:
     if isinstance(value, str) or not isinstance(value, Iterable):
-        raise ValueError('trusted_hosts takes a collection of names, such as {"models.example.com"}')
+        message = 'trusted_hosts takes a collection of names, such as {"models.example.com"}'
+        raise ValueError(message)
     return frozenset(_checked_host(host) for host in cast(Iterable[Any], value))
 
 

@@ -5,6 +5,7 @@ those measured on real model payloads.
 """
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
@@ -90,8 +91,8 @@ def _short(data: bytes) -> str:
 def encode_json(value: Any, *, what: str = "input") -> bytes:
     """A value as JSON; pydantic models inside it by alias and without the fields that were left unset.
 
-    Dates, UUIDs, enums, sets and the like are written as pydantic writes them. Refused is what would arrive as something
-    else than was meant: bytes, files, paths, NaN and the infinities.
+    Dates, UUIDs, enums, sets and the like are written as pydantic writes them. Refused is what would arrive as
+    something else than was meant: bytes, files, paths, NaN and the infinities.
 
     Args:
         value: What to send.
@@ -106,7 +107,7 @@ def encode_json(value: Any, *, what: str = "input") -> bytes:
         >>> encode_json({"images": [{"url": b"..."}]})
         Traceback (most recent call last):
         ...
-        TypeError: input.images[0].url is bytes, which JSON can't carry ...
+        TypeError: input.images[0].url is bytes, which JSON can't carry; ...
     """
     plain = _plain(value, what, ())
     try:
@@ -123,7 +124,7 @@ def _plain(value: Any, place: str, parents: tuple[int, ...]) -> Any:
     if type(value) in _SCALARS:
         return value
     if isinstance(value, float):
-        if value != value or value in (float("inf"), float("-inf")):
+        if not math.isfinite(value):
             raise TypeError(f"{place} is {value}, which JSON can't carry; send a finite number or None")
         return value
     if isinstance(value, (bytes, bytearray, memoryview)):

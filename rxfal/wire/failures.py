@@ -1,0 +1,252 @@
+"""From what went wrong to the error that says so: a response's status and body, or a broken connection.
+
+Pure functions; they know no session. Nothing that leaves here holds a secret.
+"""
+
+import email.utils
+import errno
+import html
+import os
+import re
+import socket
+import ssl
+import time
+import traceback
+from collections.abc import Collection, Mapping
+from http import HTTPStatus
+from typing import Any, cast
+
+import aiohttp
+from pydantic_core import from_json
+
+from rxfal.errors import ApiError, TransportError, TransportKind, ValidationError
+
+__all__ = ["error_from_response", "retry_after_seconds", "transport_error"]
+
+_NO_KEY = (
+    "no FAL_KEY was found, and the server wants one: get a key at https://fal.ai/dashboard/keys and put it in the "
+    "environment variable FAL_KEY, or pass it to rxfal.configure(...) or Client(credentials=...)"
+)
+_WRONG_KEY = "the server refused the key; compare it with https://fal.ai/dashboard/keys"
+_NEXT_STEP = {
+    403: "the key may not use this endpoint; look at its scope and at the account's balance",
+    404: "look at the spelling of the endpoint, and at the path that was appended to it",
+    408: "try again",
+    413: "upload large files and send their URLs",
+    429: "too many requests at once; send fewer, or wait",
+    500: "the model failed; the input may be the cause",
+    502: "try again in a moment",
+    503: "try again in a moment",
+    504: "try again, or allow the server more time",
+}
+
+
+def error_from_response(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    endpoint: str | None,
+    had_key: bool,
+    secrets: Collection[str] = (),
+) -> ApiError:
+    """The error that a response stands for.
+
+    Understands fal's bodies: `detail` as a list of field errors or as text, `message`, `error` as text or with a
+    `message` inside; an HTML page of a gateway becomes its title. A 422 is a `ValidationError`. A redirect is an error
+    too: it is not followed, since the request carries a credential.
+
+    Args:
+        status: The HTTP status, 300 or more.
+        headers: The response's headers.
+        body: Its body, or the beginning of it.
+        endpoint: Where it happened.
+        had_key: Whether the request carried a key or a token.
+        secrets: Texts that must not appear in the error, should the server repeat them.
+    """
+    for secret in secrets:
+        body = body.replace(secret.encode(), b"***")
+    value = _decoded(body)
+    text = _text_of(value) or _reason(status)
+    if 300 <= status < 400:
+        text = f"the server redirects to {_target(headers)}, which rxfal does not follow; name the right address"
+    elif status == 401:
+        text = f"{text}: {_WRONG_KEY if had_key else _NO_KEY}"
+    elif status in _NEXT_STEP:
+        text = f"{text}: {_NEXT_STEP[status]}"
+    error_type = headers.get("X-Fal-Error-Type")
+    if error_type is None and isinstance(value, dict):
+        found = cast(dict[str, Any], value).get("error_type")
+        error_type = found if isinstance(found, str) else None
+    retryable = headers.get("X-Fal-Retryable", "").strip().lower()
+    return (ValidationError if status == 422 else ApiError)(
+        text,
+        status=status,
+        body=value,
+        request_id=headers.get("x-fal-request-id"),
+        error_type=error_type,
+        timeout_type=headers.get("X-Fal-Request-Timeout-Type"),
+        retryable={"true": True, "1": True, "false": False, "0": False}.get(retryable),
+        retry_after=retry_after_seconds(headers.get("Retry-After")),
+        endpoint=endpoint,
+    )
+
+
+def _decoded(body: bytes) -> Any:
+    """JSON if it is JSON, else text, else None."""
+    try:
+        return from_json(body)
+    except ValueError:
+        return body.decode("utf-8", "replace").strip() or None
+
+
+def _text_of(value: Any) -> str:
+    """What a body says in words, on one short line."""
+    if isinstance(value, str):
+        return _from_page(value)
+    if isinstance(value, list):
+        parts = [_field_text(entry) for entry in cast(list[Any], value)]
+        more = f" (and {len(parts) - 5} more)" if len(parts) > 5 else ""
+        return "; ".join(part for part in parts[:5] if part) + more
+    if isinstance(value, dict):
+        body = cast(dict[str, Any], value)
+        return next((text for name in ("detail", "message", "error", "msg") if (text := _text_of(body.get(name)))), "")
+    return ""
+
+
+def _field_text(entry: Any) -> str:
+    if not isinstance(entry, dict):
+        return _text_of(entry)
+    error = cast(dict[str, Any], entry)
+    loc: Any = error.get("loc", [])
+    path = [str(part) for part in cast(list[Any], loc)] if isinstance(loc, list) else [str(loc)]
+    place = ".".join(path[1:] if path[:1] == ["body"] else path)
+    return f"{place}: {_text_of(error)}" if place else _text_of(error)
+
+
+def _from_page(text: str) -> str:
+    """Plain text cut to a line's length; a page of HTML is its title, or its words."""
+    if re.match(r"\s*<(!doctype|html|head|body|center|h1)", text, re.IGNORECASE):
+        title = re.search(r"<(title|h1)[^>]*>(.*?)</\1", text, re.IGNORECASE | re.DOTALL)
+        text = html.unescape(re.sub(r"<[^>]*>", " ", title[2] if title else text))
+    text = " ".join(text.split())
+    return text if len(text) <= 300 else f"{text[:299]}…"
+
+
+def _reason(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "the server answered with an error"
+
+
+def _target(headers: Mapping[str, str]) -> str:
+    """Where a redirect leads: the host alone, since the rest may hold a token."""
+    found = re.match(r"(?:https?:)?//(?:[^/?#]*@)?([^/?#@\s]+)", headers.get("Location", ""), re.IGNORECASE)
+    return found[1] if found else "another path of the same host"
+
+
+def retry_after_seconds(value: str | None) -> float | None:
+    """Seconds from a `Retry-After` header, which holds seconds or an HTTP date (RFC 9110, section 10.2.3).
+
+    Examples:
+        >>> retry_after_seconds("2.5")
+        2.5
+        >>> retry_after_seconds("Thu, 01 Jan 1970 00:00:00 GMT"), retry_after_seconds("soon")
+        (0.0, None)
+    """
+    if not value:
+        return None
+    if re.fullmatch(r"\s*\d{1,9}(\.\d+)?\s*", value, re.ASCII):
+        return float(value)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return None
+
+
+_WHAT: dict[TransportKind, str] = {
+    "refused": "the connection was refused: nothing listens there; look at the address, and whether the server runs",
+    "reset": "the connection was reset by the other side; send the request again",
+    "cut short": "the response was cut short: the connection ended before the body did; send the request again",
+    "dns": "the host name could not be resolved (DNS); look at the name and at the network",
+    "tls": "the secure connection (TLS) failed; look at the certificate, the clock and any proxy in between",
+    "out of file descriptors": "this process is out of file descriptors; raise its limit (ulimit -n) or open fewer",
+    "timeout": "connecting took too long; look at the network, or raise connect_timeout in Config",
+    "connection": "the connection failed",
+}
+_RESET = {errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED, errno.ENOTCONN}
+
+
+def transport_error(
+    error: BaseException, *, endpoint: str | None, secrets: Collection[str] = ()
+) -> tuple[TransportError, BaseException]:
+    """The `TransportError` for a failure of aiohttp or of the operating system, and the cause to raise it from.
+
+    The cause is the failure itself, or a copy without the words when they hold a secret: some of aiohttp's errors
+    quote the URL, and with it the token in its query.
+    """
+    chain = _chain(error)
+    kind = _kind(chain)
+    message = _WHAT[kind]
+    if any(isinstance(link, (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError)) for link in chain):
+        message = f"on the way through the proxy (HTTP_PROXY, HTTPS_PROXY): {message}"
+    if kind == "connection":
+        message = f"{message}: {_without(str(error), secrets) or type(error).__name__}"
+    cause = error
+    words = "".join(traceback.format_exception(error)) + "".join(repr(link) for link in chain)
+    if any(secret in words for secret in secrets):
+        cause = aiohttp.ClientError(f"{type(error).__name__}: {_without(str(error), secrets)}")
+        cause.__traceback__ = error.__traceback__
+    return TransportError(message, kind=kind, endpoint=endpoint), cause
+
+
+def _without(text: str, secrets: Collection[str]) -> str:
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return text
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """The error, what caused it, and what aiohttp wrapped in its arguments."""
+    found: list[BaseException] = []
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        link = waiting.pop(0)
+        if link is None or link in found:
+            continue
+        found.append(link)
+        waiting += [link.__cause__, link.__context__, *(arg for arg in link.args if isinstance(arg, BaseException))]
+    return found
+
+
+def _kind(chain: list[BaseException]) -> TransportKind:
+    def some(*types: type[BaseException]) -> bool:
+        return any(isinstance(link, types) for link in chain)
+
+    errnos = {link.errno for link in chain if isinstance(link, OSError)}
+    resolving = some(socket.gaierror, aiohttp.ClientConnectorDNSError)
+    if errnos & {errno.EMFILE, errno.ENFILE} or (resolving and _out_of_descriptors()):
+        return "out of file descriptors"
+    if resolving:
+        return "dns"
+    if some(ssl.SSLError, ssl.CertificateError, aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch):
+        return "tls"
+    if some(ConnectionRefusedError) or errno.ECONNREFUSED in errnos:
+        return "refused"
+    if some(aiohttp.ClientPayloadError):
+        return "reset" if any("ConnectionResetError" in str(link) for link in chain) else "cut short"
+    if errnos & _RESET or some(ConnectionResetError, BrokenPipeError, aiohttp.ServerDisconnectedError):
+        return "reset"
+    if some(TimeoutError) or errno.ETIMEDOUT in errnos:
+        return "timeout"
+    return "connection"
+
+
+def _out_of_descriptors() -> bool:
+    """Whether no file can be opened: the resolver then says only that it failed, not why."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return error.errno in (errno.EMFILE, errno.ENFILE)
+    return False

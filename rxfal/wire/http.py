@@ -1,0 +1,309 @@
+"""One request: session, headers, credentials, retries; a response to read, or the error that it stands for.
+
+Knows how to speak to fal's servers, and nothing of what the bytes mean. No error of aiohttp leaves it.
+"""
+
+import asyncio
+import io
+import logging
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote, unquote
+
+import aiohttp
+import stamina
+from multidict import CIMultiDict, CIMultiDictProxy
+from pydantic import SecretStr
+from yarl import URL
+
+from rxfal._version import __version__
+from rxfal.errors import ApiError, FalError, StreamTimeoutError, TransportError
+from rxfal.wire.config import Config
+from rxfal.wire.endpoints import may_see_credential
+from rxfal.wire.failures import error_from_response, transport_error
+from rxfal.wire.payload import payload_decoder
+from rxfal.wire.session import LoopSession, Sessions
+
+if TYPE_CHECKING:
+    from rxfal.wire.credentials import Credentials
+
+__all__ = ["Http", "Request", "Response"]
+
+logger = logging.getLogger("rxfal")
+
+_LARGE_BODY = 2**20  # bytes; above it aiohttp wants a file, which it sends piece by piece
+_ERROR_BODY_LIMIT = 2**20  # bytes of an error's body that are read
+_ERROR_BODY_PATIENCE = 10.0  # seconds for them
+_LONGEST_RETRY_AFTER = 60.0  # seconds; a server that asks for more gets no retry, the caller decides
+# What can come out of aiohttp: its own errors, the system's (timeouts are among them), and the RuntimeError that it
+# raises for a connection or a session that was closed meanwhile.
+_BROKEN = (aiohttp.ClientError, OSError, RuntimeError)
+
+Body = bytes | Callable[[], AsyncIterable[bytes]] | None
+
+
+@dataclass(slots=True, kw_only=True)
+class Request:
+    """What to send.
+
+    Attributes:
+        method: The HTTP method.
+        url: Where to, without any credential.
+        endpoint: What to call it in messages.
+        headers: Headers; they win over those that rxfal adds.
+        body: Bytes, or a function that gives them piece by piece, called anew for every attempt.
+        content_length: The size of a body that comes in pieces, in bytes; left out, it is sent chunked.
+        auth: Whether to send the key; it goes only where a credential may go.
+        token: A short-lived token to send in the query, instead of the key.
+        response_timeout: Seconds from sending until the response headers are in; None for no limit.
+        retry: What may be sent again: requests that surely "never-started", or all that failed, being "idempotent".
+    """
+
+    method: str
+    url: URL
+    endpoint: str
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    body: Body = field(default=None, repr=False)
+    content_length: int | None = None
+    auth: bool = True
+    token: SecretStr | None = None
+    response_timeout: float | None = None
+    retry: Literal["never-started", "idempotent"] = "never-started"
+
+
+class Response:
+    """A response whose headers are in; its body is read inside the block of `Http.exchange`."""
+
+    __slots__ = ("_content", "_endpoint", "_raw", "_secrets", "content_type", "headers", "request_id", "status")
+
+    def __init__(self, raw: aiohttp.ClientResponse, endpoint: str, secrets: tuple[str, ...]) -> None:
+        self._raw = raw
+        self._content = raw.content
+        self._endpoint = endpoint
+        self._secrets = secrets
+        self.status = raw.status
+        self.headers: CIMultiDictProxy[str] = raw.headers
+        self.request_id: str | None = raw.headers.get("x-fal-request-id")
+        self.content_type = raw.content_type
+
+    async def read_chunk(self) -> bytes:
+        """All that has come: waits for at least one byte, and is empty at the clean end of the body.
+
+        Raises:
+            TransportError: The body was cut short; raised only after everything that had come was given out.
+        """
+        try:
+            return await self._content.readany()
+        except _BROKEN as error:
+            # aiohttp raises at once, though bytes are left that came before the failure; this is the part of its
+            # reading methods that takes them.
+            left: bytes = self._content._read_nowait(-1)  # pyright: ignore[reportPrivateUsage]
+            if left:
+                return left
+            failure, cause = transport_error(error, endpoint=self._endpoint, secrets=self._secrets)
+        raise failure from cause
+
+    async def read(self) -> bytes:
+        """The rest of the body, whole.
+
+        Raises:
+            TransportError: The body was cut short.
+        """
+        chunks: list[bytes] = []
+        while chunk := await self.read_chunk():
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+
+class Http:
+    """The requests of one client.
+
+    Args:
+        config: Where fal is and the limits that apply.
+        credentials: Where the key comes from.
+    """
+
+    def __init__(self, config: Config, credentials: "Credentials") -> None:
+        self.config = config
+        self.credentials = credentials
+        self._sessions = Sessions(config.connect_timeout)
+
+    def __repr__(self) -> str:
+        return f"Http({self.config!r}, {self.credentials!r})"
+
+    @asynccontextmanager
+    async def exchange(self, request: Request) -> AsyncGenerator[Response]:
+        """Send a request and leave its response open for the block.
+
+        Failures are tried again as `request.retry` says, with growing pauses or the server's `Retry-After`, until the
+        response has begun; never after that. Leaving the block early closes the connection at once, which cancels the
+        work on the server; after a body that was read whole the connection is kept for the next request.
+
+        Raises:
+            ApiError: The server answered with an error, or with a redirect.
+            StreamTimeoutError: The response headers did not come within `response_timeout`.
+            TransportError: No server answered.
+            CredentialsError: There is no usable key.
+        """
+        session, raw, secrets = await self._send_with_retries(request)
+        try:
+            yield Response(raw, request.endpoint, secrets)
+        finally:
+            session.responses.discard(raw)
+            _let_go(raw)
+
+    async def fetch(self, request: Request) -> bytes:
+        """Send a request and read its whole answer, which is tried again together; raises what `exchange` does."""
+        async for attempt in self._attempts(request):
+            with attempt:
+                session, raw, secrets = await self._send(request)
+                try:
+                    return await Response(raw, request.endpoint, secrets).read()
+                finally:
+                    session.responses.discard(raw)
+                    _let_go(raw)
+        raise AssertionError("retries end with a result or an error")
+
+    async def fetch_json(self, request: Request) -> Any:
+        """Send a request and decode its answer as JSON; raises what `exchange` does, and `DecodeError`."""
+        return payload_decoder(endpoint=request.endpoint)(await self.fetch(request))
+
+    async def aclose(self) -> None:
+        """Close all connections; what is under way ends with a `TransportError`."""
+        await self._sessions.aclose()
+
+    def close(self) -> None:
+        """The same from code that can't await, on any thread."""
+        self._sessions.close()
+
+    async def _send_with_retries(self, request: Request) -> tuple[LoopSession, aiohttp.ClientResponse, tuple[str, ...]]:
+        async for attempt in self._attempts(request):
+            with attempt:
+                return await self._send(request)
+        raise AssertionError("retries end with a result or an error")
+
+    def _attempts(self, request: Request) -> AsyncIterator[stamina.Attempt]:
+        # The context manager and not the decorator, which would log the arguments.
+        return aiter(
+            stamina.retry_context(
+                on=_never_started if request.retry == "never-started" else _worth_another_try,
+                attempts=self.config.max_attempts,
+                timeout=None,
+                wait_initial=0.2,
+                wait_max=5.0,
+                wait_jitter=0.4,
+            )
+        )
+
+    async def _send(self, request: Request) -> tuple[LoopSession, aiohttp.ClientResponse, tuple[str, ...]]:
+        """One attempt: the response, once its headers are in and say that it is one."""
+        session = await self._sessions.get()
+        url, headers, secrets = await self._address(request)
+        proxy = session.proxy_for(url)
+        if proxy is not None and proxy.raw_password:
+            secrets += proxy.raw_password, unquote(proxy.raw_password)
+        body = request.body() if callable(request.body) else request.body
+        if isinstance(body, bytes) and len(body) > _LARGE_BODY:
+            body = io.BytesIO(body)
+        logger.debug("%s %s", request.method, request.url.with_query(None))
+        deadline = asyncio.timeout(request.response_timeout)
+        try:
+            async with deadline:
+                raw = await session.client.request(
+                    request.method, url, headers=headers, data=body, proxy=proxy, allow_redirects=False
+                )
+        except (*_BROKEN, ValueError) as error:
+            if isinstance(error, FalError):  # from the body, which is the caller's
+                raise
+            if deadline.expired() and request.response_timeout is not None:
+                seconds = request.response_timeout
+                message = f"no response headers came within {seconds:g} seconds; wait longer with response_timeout=..."
+                failure: FalError = StreamTimeoutError(seconds, message=message, endpoint=request.endpoint)
+                cause = None
+            else:
+                failure, cause = transport_error(error, endpoint=request.endpoint, secrets=secrets)
+        else:
+            if raw.status < 300:
+                session.responses.add(raw)
+                return session, raw, secrets
+            beginning = await _beginning_of(raw)
+            raise error_from_response(
+                raw.status,
+                raw.headers,
+                beginning,
+                endpoint=request.endpoint,
+                had_key=request.token is not None or "Authorization" in headers,
+                secrets=secrets,
+            )
+        # Outside the except clause: the original would stay on it as context, with a URL that may hold a token.
+        raise failure from cause
+
+    async def _address(self, request: Request) -> tuple[URL, CIMultiDict[str], tuple[str, ...]]:
+        """Where to send a request and with which headers, and the secrets that are in the two."""
+        url, config = request.url, self.config
+        headers = CIMultiDict({"User-Agent": f"rxfal/{__version__}"})
+        secrets: tuple[str, ...] = ()
+        if request.token is not None:
+            if may_see_credential(url, config):
+                token = request.token.get_secret_value()
+                url = url.update_query(fal_jwt_token=token)
+                secrets = (token, quote(token, safe=""), URL.build(query={"t": token}).raw_query_string[2:])
+        elif request.auth and config.proxy_url is not None:
+            # A server-side proxy adds the key itself, and knows by this header where the request is meant to go.
+            headers["x-fal-target-url"] = str(url)
+            url = URL(config.proxy_url)
+        elif request.auth and may_see_credential(url, config):
+            key = await self.credentials.key()
+            if key is not None:
+                headers["Authorization"] = f"Key {key.get_secret_value()}"
+                secrets = (key.get_secret_value(),)
+        headers.update(request.headers)
+        if request.content_length is not None:
+            headers["Content-Length"] = str(request.content_length)
+        return url, headers, secrets
+
+
+def _let_go(raw: aiohttp.ClientResponse) -> None:
+    """Keep the connection when the body was read whole, or else close it at once."""
+    if raw.content.at_eof() and raw.content.exception() is None:
+        raw.release()
+    else:
+        raw.close()
+
+
+async def _beginning_of(raw: aiohttp.ClientResponse) -> bytes:
+    """What an error's body says, as far as it can be had: the status matters more than the rest of it."""
+    body = bytearray()
+    try:
+        with suppress(*_BROKEN):
+            async with asyncio.timeout(_ERROR_BODY_PATIENCE):
+                while len(body) < _ERROR_BODY_LIMIT and (chunk := await raw.content.readany()):
+                    body += chunk
+    finally:
+        _let_go(raw)
+    return bytes(body)
+
+
+def _retry(error: ApiError) -> bool | float:
+    """Whether to try again and after how many seconds, when the server said so."""
+    if error.retry_after is None:
+        return True
+    return error.retry_after if error.retry_after <= _LONGEST_RETRY_AFTER else False
+
+
+def _worth_another_try(error: Exception) -> bool | float:
+    """For requests that may be repeated without harm."""
+    if isinstance(error, ApiError):
+        return error.retryable and not isinstance(error, StreamTimeoutError) and _retry(error)
+    return isinstance(error, TransportError) and error.retryable and error.kind != "timeout"
+
+
+def _never_started(error: Exception) -> bool | float:
+    """For requests that must not run twice: no connection came about, or the server took no work on."""
+    if isinstance(error, TransportError):
+        return error.kind in ("refused", "dns")
+    if not isinstance(error, ApiError) or error.timeout_type is not None or not error.retryable:
+        return False
+    return (error.status == 429 or (error.status == 503 and error.retry_hint)) and _retry(error)

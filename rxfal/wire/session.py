@@ -1,0 +1,195 @@
+"""One aiohttp session per event loop: opened at first use, closed with the client or with its loop.
+
+Knows nothing of fal; of its requests it only knows which responses are open, to end them with the session.
+"""
+
+import asyncio
+import contextlib
+import os
+import threading
+import urllib.request
+import weakref
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import aiohttp
+from yarl import URL
+
+__all__ = ["LoopSession", "Sessions"]
+
+_PATIENCE = 2.0  # seconds that close() waits for the loop of another thread, which may be busy
+
+
+class LoopSession:
+    """The session of one loop, with the responses that are open on it."""
+
+    def __init__(self, connect_timeout: float) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.pid = os.getpid()
+        self.keeper: AsyncGenerator[None] | None = None
+        self.responses: set[aiohttp.ClientResponse] = set()
+        self._proxies: dict[tuple[str, str | None, int | None], URL | None] = {}
+        self.client = aiohttp.ClientSession(
+            # aiohttp's default of 100 connections would make the 101st stream wait in silence.
+            connector=aiohttp.TCPConnector(limit=0, limit_per_host=0),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            # Silence on the socket and the whole duration are the caller's business; `connect` has DNS and TLS in it.
+            timeout=aiohttp.ClientTimeout(total=None, connect=connect_timeout, sock_read=None),
+            # Not trust_env: with it aiohttp reads netrc too, and would send a password found there. See proxy_for.
+            trust_env=False,
+        )
+
+    def proxy_for(self, url: URL) -> URL | None:
+        """The proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name for an address; looked up once for each host."""
+        origin = (url.scheme, url.raw_host, url.port)
+        if origin not in self._proxies:
+            proxy = urllib.request.getproxies().get(url.scheme, "")
+            if not proxy or urllib.request.proxy_bypass(f"{url.raw_host}:{url.port}"):
+                self._proxies[origin] = None
+            else:
+                self._proxies[origin] = URL(proxy if "://" in proxy else f"http://{proxy}")
+        return self._proxies[origin]
+
+    async def close(self) -> None:
+        """Close it, on its own loop; whoever still reads a response is told."""
+        self._end_responses()
+        await self.client.close()
+
+    def abandon(self) -> None:
+        """Close it when its loop is closed: there is no one left to run callbacks, so the sockets are closed directly.
+
+        Neither aiohttp nor asyncio has a public way to do so; without it the interpreter warns of every idle
+        connection. Where the private names differ (another kind of loop), nothing is done but to close the session.
+        """
+        self.responses.clear()
+        connector: Any = self.client.connector
+        protocols = [*getattr(connector, "_acquired", ())]
+        protocols += [entry[0] for kept in getattr(connector, "_conns", {}).values() for entry in kept]
+        for protocol in protocols:
+            transport: Any = protocol.transport
+            tls = getattr(transport, "_ssl_protocol", None)
+            if tls is not None:
+                transport._closed = True
+                transport = tls._transport
+            if (sock := getattr(transport, "_sock", None)) is not None:
+                transport._sock = None
+                sock.close()
+        with contextlib.suppress(StopIteration):  # on a closed loop it has nothing to wait for and runs to its end
+            self.client.close().send(None)
+
+    def _end_responses(self) -> None:
+        # A session that closes drops its connections without a word to who waits for their next byte.
+        for response in [*self.responses]:
+            response.close()
+        self.responses.clear()
+
+
+class Sessions:
+    """The sessions of a client. It may be closed from any thread, and is open again when it is used again.
+
+    One that is dropped without a word closes what it left: at once where its loops run, or else with them or at exit.
+    """
+
+    def __init__(self, connect_timeout: float) -> None:
+        self._connect_timeout = connect_timeout
+        self._held = _Held()
+        weakref.finalize(self, self._held.close, patience=0.0)
+
+    async def get(self) -> LoopSession:
+        """The session of the running loop."""
+        held, loop = self._held, asyncio.get_running_loop()
+        with held.lock:
+            known = held.sessions.get(loop)
+            if known is not None and not known.client.closed:
+                return known
+            dead = [held.sessions.pop(other) for other in [*held.sessions] if other.is_closed()]
+            session = held.sessions[loop] = LoopSession(self._connect_timeout)
+        for ended in dead:
+            held.abandon(ended)
+        await held.keep(session)
+        return session
+
+    async def aclose(self) -> None:
+        """Close every session, the running loop's own before this returns."""
+        own = self._held.take(asyncio.get_running_loop())
+        if own is not None and own.keeper is not None:
+            await own.keeper.aclose()
+        if self._held.sessions:
+            await asyncio.to_thread(self.close)
+
+    def close(self) -> None:
+        """Close every session, from any thread. Waits for the loops of other threads, but not for long."""
+        self._held.close(patience=_PATIENCE)
+
+
+class _Held:
+    """What a `Sessions` holds, apart from it, so that dropping the one is noticed and the other can be closed."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()  # re-entrant: a garbage collection inside it may come back here
+        self.sessions: dict[asyncio.AbstractEventLoop, LoopSession] = {}
+        self._keepers: set[AsyncGenerator[None]] = set()  # a loop holds its generators weakly
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def keep(self, session: LoopSession) -> None:
+        session.keeper = keeper = self._live(session)
+        self._keepers.add(keeper)
+        await anext(keeper)
+
+    async def _live(self, session: LoopSession) -> AsyncGenerator[None]:
+        """Lives as long as the session: a loop that shuts down closes the generators that began on it."""
+        try:
+            yield
+        finally:
+            with self.lock:
+                if self.sessions.get(session.loop) is session:
+                    del self.sessions[session.loop]
+            try:
+                await session.close()
+            finally:
+                self._forget(session)
+
+    def _forget(self, session: LoopSession) -> None:
+        if session.keeper is not None:
+            self._keepers.discard(session.keeper)
+            session.keeper = None
+
+    def take(self, loop: asyncio.AbstractEventLoop) -> LoopSession | None:
+        with self.lock:
+            return self.sessions.pop(loop, None)
+
+    def abandon(self, session: LoopSession) -> None:
+        session.abandon()
+        self._forget(session)
+
+    def close(self, *, patience: float) -> None:
+        here = asyncio._get_running_loop()
+        for session in [taken for loop in [*self.sessions] if (taken := self.take(loop))]:
+            if session.pid != os.getpid():
+                continue  # it belongs to the process that this one was forked from
+            loop, keeper = session.loop, session.keeper
+            if loop.is_closed() or keeper is None:
+                self.abandon(session)
+            elif patience and here is None and not loop.is_running():
+                loop.run_until_complete(keeper.aclose())
+            else:
+                self._close_on_its_loop(session, keeper, patience if loop is not here and loop.is_running() else 0.0)
+
+    def _close_on_its_loop(self, session: LoopSession, keeper: AsyncGenerator[None], patience: float) -> None:
+        closed = threading.Event()
+
+        def done(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            closed.set()
+
+        def start() -> None:
+            task = session.loop.create_task(keeper.aclose())
+            self._tasks.add(task)
+            task.add_done_callback(done)
+
+        try:
+            session.loop.call_soon_threadsafe(start)
+        except RuntimeError:  # closed in this very moment
+            self.abandon(session)
+        else:
+            closed.wait(patience)
