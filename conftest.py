@@ -44,12 +44,16 @@ def _lasting_threads() -> set[threading.Thread]:
 
 
 def _readers() -> list[str]:
-    """The readers that are still there after a disposal on its way has had a second to arrive at their loop."""
+    """The readers that are still there after a disposal on its way has had a second to arrive at the background loop."""
     module = sys.modules.get("rxfal.reactive.loop")
     if module is None:
         return []
-    for task in list(module.ReaderTask.alive):
-        loop = task.get_loop()
-        if loop.is_running():
-            asyncio.run_coroutine_threadsafe(asyncio.wait([task], timeout=1.0), loop).result(2.0)
+    if module._background is not None:
+        asyncio.run_coroutine_threadsafe(_ended(module.ReaderTask.alive), module._background.loop).result(2.0)
     return [task.get_name() for task in module.ReaderTask.alive]
+
+
+async def _ended(tasks: set[asyncio.Task[None]]) -> None:
+    mine = [task for task in tasks if task.get_loop() is asyncio.get_running_loop()]
+    if mine:
+        await asyncio.wait(mine, timeout=1.0)
