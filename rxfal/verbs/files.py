@@ -1,0 +1,364 @@
+"""What counts as a file, and how its bytes are read: paths, open files, bytes and images, checked, named and typed.
+
+Knows neither HTTP nor Rx, and never holds a whole file in memory that was not there already (images are encoded).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import inspect
+import io
+import mimetypes
+import os
+import stat
+import threading
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, Any, Protocol, TypeAlias, TypeGuard, cast
+from weakref import WeakValueDictionary
+
+from rxfal.errors import FalError
+
+__all__ = ["BLOCK_SIZE", "Contents", "File", "FileSource", "Image", "Upload", "is_file"]
+
+BLOCK_SIZE = 256 * 1024
+"""Bytes read at once: large enough that the thread hop costs little, small enough for progress worth showing."""
+
+_HEAD_SIZE = 16
+
+
+class Image(Protocol):
+    """What is taken of a PIL image; Pillow itself is not needed."""
+
+    @property
+    def format(self) -> str | None:
+        """The file format that it was opened from, such as `JPEG`."""
+        ...
+
+    @property
+    def mode(self) -> str:
+        """Its kind of pixels, such as `RGB`."""
+        ...
+
+    def save(self, fp: Any, **params: Any) -> None:
+        """Encode it into an open file."""
+        ...
+
+
+FileSource: TypeAlias = "os.PathLike[str] | IO[bytes] | bytes | bytearray | memoryview[Any] | Image"
+"""The kinds of values that are files."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class File:
+    """A file with a name and a content type of your choice.
+
+    What is left out is found out: the name from the path or the open file, the type from the name or the first bytes.
+
+    Args:
+        data: A path, an open binary file, bytes or a PIL image.
+        name: What the file is called in the storage.
+        content_type: Its media type, such as `image/png`.
+
+    Examples:
+        >>> File(b"RIFF....WAVE", name="hello.wav")
+        File(bytes, name='hello.wav', content_type=None)
+    """
+
+    data: Any
+    name: str | None = None
+    content_type: str | None = None
+
+    def __repr__(self) -> str:
+        return f"File({type(self.data).__name__}, name={self.name!r}, content_type={self.content_type!r})"
+
+
+def is_file(value: Any) -> TypeGuard[FileSource | File]:
+    """Whether a value may stand in an input in the place of a URL; strings never are files, not even paths."""
+    return isinstance(value, (File, os.PathLike, bytes, bytearray, memoryview)) or _is_open(value) or _is_image(value)
+
+
+def _is_open(value: Any) -> TypeGuard[IO[bytes]]:
+    return callable(getattr(value, "read", None)) and not isinstance(value, type)
+
+
+def _is_image(value: Any) -> TypeGuard[Image]:
+    return callable(getattr(value, "save", None)) and hasattr(value, "format") and hasattr(value, "mode")
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """An opened file: how many bytes it holds, and a coroutine function `read(offset, count)`."""
+
+    size: int
+    read: Callable[[int, int], Awaitable[bytes]]
+
+
+class Upload:
+    """One file that was checked at the call, and may be read any number of times.
+
+    Args:
+        source: A path, an open binary file, bytes, a PIL image, or a `File` around one of them.
+        name: What it is called; wins over a `File`'s.
+        content_type: Its media type; wins over a `File`'s.
+        place: Where the value stands, for messages.
+
+    Attributes:
+        source: The value it was made of.
+        name: What the file is called.
+        content_type: Its media type.
+
+    Raises:
+        FileNotFoundError, IsADirectoryError, PermissionError: A path that can't be read.
+        ValueError: An empty or closed file, one that can't be read twice, or a content type that is none.
+        TypeError: A file open in text mode, or no file at all.
+
+    Examples:
+        >>> upload = Upload(b"%PDF-1.7 ...")
+        >>> upload.name, upload.content_type
+        ('file.pdf', 'application/pdf')
+    """
+
+    def __init__(
+        self, source: Any, *, name: str | None = None, content_type: str | None = None, place: str = "file"
+    ) -> None:
+        self.source = source
+        if isinstance(source, File):
+            name, content_type, source = name or source.name, content_type or source.content_type, source.data
+        found = _find(source, place)
+        own_name = name or found.name
+        self.content_type = _checked_type(content_type, place) or _guess_type(own_name, found.head)
+        extension = mimetypes.guess_extension(self.content_type, strict=False) or ".bin"
+        self.name = (_base_name(own_name) if own_name else "") or f"file{extension}"
+        self._open = found.open
+
+    @asynccontextmanager
+    async def open(self) -> AsyncGenerator[Contents]:
+        """Open the file for the block; its size counts from now.
+
+        Raises:
+            FalError: It can't be opened any more.
+        """
+        with self.explained():
+            opening = self._open()
+            contents = await opening.__aenter__()
+            if contents.size <= 0:
+                await opening.__aexit__(None, None, None)
+                raise ValueError("it became empty meanwhile")
+        try:
+            yield contents
+        finally:
+            await opening.__aexit__(None, None, None)
+
+    @contextmanager
+    def explained(self) -> Generator[None]:
+        """What fails while the file is opened or read becomes a `FalError` that names it."""
+        try:
+            yield
+        except FalError:
+            raise
+        except Exception as error:  # OSError mostly, ValueError from a closed file, anything from an image's codec
+            raise FalError(f"{self.name} could not be read for the upload: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a look at a file gave: its own name, its first bytes, and how to open it."""
+
+    name: str | None
+    head: bytes
+    open: Callable[[], AbstractAsyncContextManager[Contents]]
+
+
+def _find(source: Any, place: str) -> _Found:
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return _find_bytes(cast(Any, source), place)
+    if isinstance(source, os.PathLike):
+        return _find_path(Path(os.fsdecode(cast(os.PathLike[Any], source))), place)
+    if _is_open(source):
+        return _find_open_file(source, place)
+    if _is_image(source):
+        return _find_image(source)
+    raise TypeError(
+        f"{place} is {type(source).__name__}, not a file: pass a path, a file open in mode 'rb', bytes or a PIL image"
+    )
+
+
+def _find_bytes(data: bytes | bytearray | memoryview[Any], place: str) -> _Found:
+    view = memoryview(data)
+    if not view.nbytes:
+        raise ValueError(f"{place} is empty: there is nothing to upload")
+    if not view.c_contiguous:
+        view = memoryview(view.tobytes())
+    head = bytes(view.cast("B")[:_HEAD_SIZE])
+    view.release()  # as long as a view exists, its owner can't resize a bytearray
+
+    @asynccontextmanager
+    async def open_bytes() -> AsyncGenerator[Contents]:
+        with memoryview(data) as given:
+            owned = given if given.c_contiguous else memoryview(given.tobytes())
+            with owned.cast("B") as content:
+
+                async def read(offset: int, count: int) -> bytes:
+                    return bytes(content[offset : offset + count])
+
+                yield Contents(content.nbytes, read)
+
+    return _Found(None, head, open_bytes)
+
+
+def _find_path(path: Path, place: str) -> _Found:
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, "is a directory, not a file", str(path))
+        if not stat.S_ISREG(mode):  # opening a pipe would wait for its writer
+            raise ValueError(f"{place}: {str(path)!r} is not a regular file; read it and pass its bytes")
+        with path.open("rb") as file:
+            head = file.read(_HEAD_SIZE)
+    except OSError as error:
+        raise type(error)(error.errno, f"{place}: {error.strerror}", str(path)) from None
+    if not head:
+        raise ValueError(f"{place}: {str(path)!r} is empty: there is nothing to upload")
+
+    @asynccontextmanager
+    async def open_path() -> AsyncGenerator[Contents]:
+        with path.open("rb") as file:
+            yield _seeking(file, 0)
+
+    return _Found(path.name, head, open_path)
+
+
+def _find_open_file(file: IO[bytes], place: str) -> _Found:
+    if getattr(file, "closed", False):
+        raise ValueError(f"{place} is a closed file")
+    if inspect.iscoroutinefunction(file.read):
+        raise TypeError(
+            f"{place} is a file to be awaited ({type(file).__name__}); pass the plain file or bytes under it"
+        )
+    try:
+        with _unmoved(file):
+            start = file.tell()
+            head: Any = file.read(_HEAD_SIZE)
+    except (OSError, AttributeError) as error:  # io.UnsupportedOperation is an OSError
+        raise ValueError(
+            f"{place} is a file that can't be read or that can't seek, such as a pipe ({error}); "
+            "pass the bytes that it holds"
+        ) from error
+    if not isinstance(head, bytes):
+        raise TypeError(f"{place} is a file that reads {type(head).__name__}, not bytes; open it with mode 'rb'")
+    if not head:
+        raise ValueError(f"{place} is a file with nothing to read from where it stands (byte {start}); try seek(0)")
+
+    @asynccontextmanager
+    async def open_file() -> AsyncGenerator[Contents]:
+        yield _seeking(file, start)
+
+    name = getattr(file, "name", None)
+    return _Found(name if isinstance(name, str) else None, head, open_file)
+
+
+def _find_image(image: Image) -> _Found:
+    # JPEG stays JPEG, which is smaller and what it was; anything else becomes PNG, which loses nothing.
+    # (MPO is how Pillow calls a JPEG with more than one picture, as telephones make them.)
+    jpeg = image.format in ("JPEG", "MPO")
+
+    def encode() -> bytes:
+        buffer = io.BytesIO()
+        with _lock_of(image):  # loading a lazily opened image moves its file
+            if jpeg:
+                image.save(buffer, format="JPEG", quality=95)
+            else:
+                image.save(buffer, format="PNG")
+        return buffer.getvalue()
+
+    @asynccontextmanager
+    async def open_image() -> AsyncGenerator[Contents]:
+        async with _find_bytes(await asyncio.to_thread(encode), "the image").open() as contents:
+            yield contents
+
+    return _Found("image.jpg" if jpeg else "image.png", b"", open_image)
+
+
+def _seeking(file: IO[bytes], start: int) -> Contents:
+    with _unmoved(file):
+        size = file.seek(0, os.SEEK_END) - start
+
+    def read(offset: int, count: int) -> bytes:
+        with _unmoved(file):
+            file.seek(start + offset)
+            return file.read(count)
+
+    async def read_in_thread(offset: int, count: int) -> bytes:
+        return await asyncio.to_thread(read, offset, count)
+
+    return Contents(size, read_in_thread)
+
+
+@contextmanager
+def _unmoved(file: IO[bytes]) -> Generator[None]:
+    """The file for us alone, and afterwards where it stood: its owner, and other uploads of it, see no difference."""
+    with _lock_of(file):
+        position = file.tell()
+        try:
+            yield
+        finally:
+            file.seek(position)
+
+
+_locks: WeakValueDictionary[int, threading.Lock] = WeakValueDictionary()
+_locks_lock = threading.Lock()
+
+
+@contextmanager
+def _lock_of(value: object) -> Generator[None]:
+    """One lock per object, which lives while someone holds it or waits for it."""
+    with _locks_lock:
+        lock = _locks.get(id(value))
+        if lock is None:
+            lock = _locks[id(value)] = threading.Lock()
+    with lock:
+        yield
+
+
+def _base_name(name: str) -> str:
+    base = PurePosixPath(name.replace("\\", "/")).name
+    return "".join(c for c in base if c.isprintable()).encode("utf-8", "replace").decode()
+
+
+def _checked_type(content_type: str | None, place: str) -> str | None:
+    if content_type is None:
+        return None
+    kind, slash, rest = content_type.partition("/")
+    if not (kind and slash and rest and content_type.isascii() and content_type.isprintable()) or " " in kind:
+        raise ValueError(f"{place}: content_type is a media type such as 'image/png', not {content_type!r}")
+    return content_type
+
+
+def _guess_type(name: str | None, head: bytes) -> str:
+    guessed, encoding = mimetypes.guess_type(name, strict=False) if name else (None, None)
+    if encoding is not None:  # `notes.txt.gz` is no text
+        return "application/gzip" if encoding == "gzip" else "application/octet-stream"
+    return guessed or _sniff_type(head) or "application/octet-stream"
+
+
+_BEGINNINGS = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF8", "image/gif"),
+    (b"%PDF-", "application/pdf"),
+    (b"ID3", "audio/mpeg"),
+    (b"\xff\xfb", "audio/mpeg"),
+)
+_RIFF_KINDS = {b"WEBP": "image/webp", b"WAVE": "audio/wav"}
+
+
+def _sniff_type(head: bytes) -> str | None:
+    if head[:4] == b"RIFF":
+        return _RIFF_KINDS.get(head[8:12])
+    if head[4:8] == b"ftyp":
+        return "video/mp4"
+    return next((kind for beginning, kind in _BEGINNINGS if head.startswith(beginning)), None)

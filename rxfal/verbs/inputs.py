@@ -1,0 +1,202 @@
+"""Inputs with files in them: found at the call, uploaded at the subscription, replaced by their URLs.
+
+Knows how a value is walked and rebuilt, not how a file is uploaded: that is handed in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from pydantic import BaseModel, RootModel
+from pydantic_core import PydanticSerializationError
+
+from .files import Upload, is_file
+
+__all__ = ["PreparedInput", "Uploaded", "transform_input"]
+
+MAX_CONCURRENT_UPLOADS = 8
+"""Of one input: more would only share the same line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Uploaded:
+    """A file that is in the storage. In an input it stands for its URL.
+
+    Attributes:
+        url: Where it is.
+        name: What it is called.
+        content_type: Its media type.
+        size: Its size in bytes.
+    """
+
+    url: str
+    name: str
+    content_type: str
+    size: int
+
+
+async def transform_input(value: Any, upload: Callable[[Upload], Awaitable[str]]) -> Any:
+    """The value with every file in it uploaded and replaced by its URL.
+
+    Dicts, lists, tuples and pydantic models are walked and rebuilt; the value itself stays as it is. Models become
+    dicts, by alias and without the fields that were left unset. Strings stay as they are, also paths and `data:` URIs.
+    The same object is uploaded once however often it stands there; uploads run side by side, eight at most, and the
+    first that fails cancels the others and is raised.
+
+    Args:
+        value: The input.
+        upload: Uploads one file and gives its URL.
+
+    Returns:
+        The value to send.
+
+    Raises:
+        OSError, ValueError, TypeError: A file that can't be uploaded, before any is; the message names its place.
+
+    Examples:
+        >>> async def upload(file):
+        ...     return f"https://example.com/{file.name}"
+        >>> asyncio.run(transform_input({"images": [{"url": b"GIF89a..."}]}, upload))
+        {'images': [{'url': 'https://example.com/file.gif'}]}
+    """
+    return await PreparedInput(value).resolve(upload)
+
+
+class PreparedInput:
+    """An input whose files were checked: a copy, which later changes of the original do not reach.
+
+    Args:
+        value: The input.
+        what: What it is called in messages.
+
+    Attributes:
+        uploads: Its files, each once, in the order in which they stand there.
+
+    Raises:
+        OSError, ValueError, TypeError: A file that can't be uploaded; the message names its place.
+
+    Examples:
+        >>> prepared = PreparedInput({"image": b"GIF89a...", "prompt": "a cat"})
+        >>> [upload.name for upload in prepared.uploads]
+        ['file.gif']
+        >>> PreparedInput({"image": b""})
+        Traceback (most recent call last):
+        ...
+        ValueError: input.image is empty: there is nothing to upload
+    """
+
+    def __init__(self, value: Any, *, what: str = "input") -> None:
+        found: dict[int, Upload] = {}
+
+        def prepare(value: Any, place: tuple[str | int, ...]) -> Any:
+            if isinstance(value, Uploaded):
+                return value.url
+            if not is_file(value):
+                return value
+            if id(value) not in found:  # an Upload keeps its source alive, so that no other object gets this id
+                found[id(value)] = Upload(value, place=_format(what, place))
+            return found[id(value)]
+
+        try:
+            self._value = _rebuild(value, prepare, ())
+        except RecursionError:
+            raise ValueError(f"{what} contains itself, or is nested too deeply") from None
+        self.uploads = tuple(found.values())
+        self._what = what
+
+    async def resolve(self, upload: Callable[[Upload], Awaitable[str]]) -> Any:
+        """Upload the files and give the value with their URLs; each call uploads anew.
+
+        Args:
+            upload: Uploads one file and gives its URL.
+
+        Returns:
+            The value to send.
+
+        Raises:
+            TypeError: A model that can't be dumped with text in the place of its files.
+        """
+        urls = await _gather(self.uploads, upload)
+
+        def replace(value: Any, place: tuple[str | int, ...]) -> Any:
+            return urls[value] if isinstance(value, Upload) else value
+
+        return _dump(_rebuild(self._value, replace, ()), self._what)
+
+
+async def _gather(uploads: tuple[Upload, ...], upload: Callable[[Upload], Awaitable[str]]) -> dict[Upload, str]:
+    urls: dict[Upload, str] = {}
+    slots = asyncio.Semaphore(MAX_CONCURRENT_UPLOADS)
+
+    async def one(file: Upload) -> None:
+        async with slots:
+            urls[file] = await upload(file)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for file in uploads:
+                group.create_task(one(file))
+    except BaseExceptionGroup as failures:  # whoever subscribed to one stream wants one error
+        error = failures.exceptions[0]
+        raise error from error.__cause__
+    return urls
+
+
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+
+
+def _rebuild(value: Any, leaf: Callable[[Any, tuple[str | int, ...]], Any], place: tuple[str | int, ...]) -> Any:
+    """A copy of the value with `leaf(item, place)` for everything that holds no other values."""
+    if type(value) in _PLAIN:
+        return value
+    if isinstance(value, BaseModel):
+        changed = {
+            name: new
+            for name, item in _fields_of(value).items()
+            if (new := _rebuild(item, leaf, (*place, name))) is not item
+        }
+        return value.model_copy(update=changed) if changed else value
+    if isinstance(value, Mapping):
+        items = cast(Mapping[Any, Any], value).items()
+        return {key: _rebuild(item, leaf, (*place, str(key))) for key, item in items}
+    if isinstance(value, (list, tuple)):
+        members = [_rebuild(item, leaf, (*place, index)) for index, item in enumerate(cast(list[Any], value))]
+        return members if isinstance(value, list) else tuple(members)
+    return leaf(value, place)
+
+
+def _fields_of(model: BaseModel) -> dict[str, Any]:
+    """The values that a dump of the model would show: fields that were set and are not excluded, and extras."""
+    if isinstance(model, RootModel):
+        return {"root": cast(RootModel[Any], model).root}
+    fields = type(model).model_fields
+    return {
+        name: getattr(model, name)
+        for name in (*fields, *(model.model_extra or ()))
+        if name in model.model_fields_set and not (name in fields and fields[name].exclude)
+    }
+
+
+def _dump(value: Any, place: str) -> Any:
+    """The rebuilt value with its models as dicts. Python mode: what JSON can't carry stays what it is, to be named."""
+    if isinstance(value, BaseModel):
+        try:
+            # Without warnings: a field declared as a path or as bytes holds a URL now, which is what was wanted.
+            return value.model_dump(by_alias=True, exclude_unset=True, warnings=False)
+        except PydanticSerializationError as error:
+            raise TypeError(
+                f"{place}: {type(value).__name__} can't be dumped with URLs in the place of its files: {error}"
+            ) from error
+    if isinstance(value, dict):
+        return {key: _dump(item, f"{place}.{key}") for key, item in cast(dict[Any, Any], value).items()}
+    if isinstance(value, (list, tuple)):
+        members = [_dump(item, f"{place}[{index}]") for index, item in enumerate(cast(list[Any], value))]
+        return members if isinstance(value, list) else tuple(members)
+    return value
+
+
+def _format(what: str, place: tuple[str | int, ...]) -> str:
+    return what + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)

@@ -1,0 +1,307 @@
+"""`upload`: one file into fal's storage, streamed from where it lies, with its progress.
+
+In two steps, as fal's clients do it: `initiate` names the place, a PUT without the key brings the bytes there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+from yarl import URL
+
+from rxfal.errors import DecodeError, StreamTimeoutError
+from rxfal.reactive.reader import Sink
+from rxfal.reactive.stream import Stream, create
+from rxfal.wire.http import Http, Request
+from rxfal.wire.payload import encode_json, payload_decoder
+
+from .files import BLOCK_SIZE, Contents, File, FileSource, Upload
+from .inputs import PreparedInput, Uploaded, transform_input
+
+__all__ = [
+    "Access",
+    "AccessRule",
+    "File",
+    "Keep",
+    "Lifecycle",
+    "Upload",
+    "UploadProgress",
+    "Uploaded",
+    "Uploader",
+    "transform_input",
+    "upload",
+]
+
+STALL_LIMIT = 120.0
+"""Seconds without a byte taken, or without an answer after the last one, until an upload counts as dead."""
+
+Keep = Literal["immediate", "1h", "1d", "7d", "30d", "1y", "never"]
+"""When a file expires, in fal's words; `immediate` is a minute, `never` keeps it."""
+
+_SECONDS: dict[str, int | None] = {
+    "immediate": 60,
+    "1h": 3600,
+    "1d": 86_400,
+    "7d": 7 * 86_400,
+    "30d": 30 * 86_400,
+    "1y": 365 * 86_400,
+    "never": None,
+}
+
+Decision = Literal["allow", "hide", "forbid"]
+
+
+class AccessRule(BaseModel):
+    """What one user may do with a file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    user: str
+    decision: Decision
+
+
+class Access(BaseModel):
+    """Who may see a file: `rules` for the users they name, `default` for all others."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    default: Decision | None = None
+    rules: tuple[AccessRule, ...] | None = None
+
+
+class Lifecycle(BaseModel):
+    """How long a file is kept and who may see it.
+
+    Args:
+        expiration_duration_seconds: Seconds until it is deleted; None keeps it.
+        initial_acl: Who may see it.
+
+    Examples:
+        >>> Lifecycle.of("1h").headers()["X-Fal-Object-Lifecycle"]
+        '{"expiration_duration_seconds":3600}'
+        >>> Lifecycle.of({"initial_acl": {"default": "forbid", "rules": [{"user": "me", "decision": "allow"}]}})
+        Lifecycle(expiration_duration_seconds=None, initial_acl=Access(default='forbid', ...
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    expiration_duration_seconds: int | None = Field(default=None, gt=0)
+    initial_acl: Access | None = None
+
+    @classmethod
+    def of(cls, lifecycle: Keep | int | Mapping[str, Any] | Self | None) -> Self:
+        """A lifecycle from a word, from seconds, from its JSON, or from nothing.
+
+        Raises:
+            ValueError: It is none of these.
+        """
+        if isinstance(lifecycle, str):
+            if lifecycle not in _SECONDS:
+                raise ValueError(f"lifecycle is one of {', '.join(get_args(Keep))}, or seconds; not {lifecycle!r}")
+            return cls(expiration_duration_seconds=_SECONDS[lifecycle])
+        if isinstance(lifecycle, int):
+            if isinstance(lifecycle, bool) or lifecycle <= 0:
+                raise ValueError(f"lifecycle in seconds is above 0, not {lifecycle!r}; 'never' keeps the file")
+            return cls(expiration_duration_seconds=lifecycle)
+        return cls.model_validate({} if lifecycle is None else lifecycle)
+
+    def headers(self) -> dict[str, str]:
+        """The request headers that ask for it. Both names are sent: fal's clients disagree which one counts."""
+        text = self.model_dump_json(exclude_none=True)
+        return {} if text == "{}" else {"X-Fal-Object-Lifecycle": text, "X-Fal-Object-Lifecycle-Preference": text}
+
+
+@dataclass(frozen=True, slots=True)
+class UploadProgress:
+    """How far an upload is.
+
+    Attributes:
+        sent: Bytes handed to the network so far; back at 0 when a failed attempt is repeated.
+        total: Bytes of the whole file.
+    """
+
+    sent: int
+    total: int
+
+
+def upload(
+    http: Http,
+    file: FileSource | File | str,
+    *,
+    name: str | None = None,
+    content_type: str | None = None,
+    lifecycle: Keep | int | Mapping[str, Any] | Lifecycle | None = None,
+) -> Stream[UploadProgress | Uploaded]:
+    """Upload a file: its progress, and at the end where it is.
+
+    The file is read block by block as the network takes it. While the subscriber is full, steps of the progress are
+    left out; the upload does not wait for it. Each subscription uploads anew, an open file from where it stood at the
+    call; it is left standing there.
+
+    Args:
+        http: The client's connections.
+        file: A path (here a string is one too), an open binary file, bytes, a PIL image or a `File`.
+        name: What it is called. Left out, its own name, or one made from its content type.
+        content_type: Its media type. Left out, guessed from the name or else from the first bytes.
+        lifecycle: How long it is kept: a word, seconds, or a `Lifecycle`.
+
+    Returns:
+        A cold Stream of `UploadProgress` that ends with `Uploaded`.
+
+    Raises:
+        FileNotFoundError, IsADirectoryError, PermissionError: A path that can't be read.
+        ValueError: An empty or closed file, one that can't seek, or a wrong content type or lifecycle.
+        TypeError: A file open in text mode, or no file at all.
+
+    Examples:
+        >>> from rxfal.testing import FalServer
+        >>> with FalServer() as server, server.client() as client:
+        ...     *progress, uploaded = client.upload(b"hello", name="hello.txt")
+        >>> progress[-1], uploaded.size
+        (UploadProgress(sent=5, total=5), 5)
+    """
+    headers = Lifecycle.of(lifecycle).headers()
+    source = Path(file) if isinstance(file, str) else file
+    ready = Upload(source, name=name, content_type=content_type)
+
+    async def read(sink: Sink[UploadProgress | Uploaded]) -> None:
+        def progress(sent: int, total: int) -> None:
+            if sent == total or not sink.gate.closed:
+                sink.on_next(UploadProgress(sent, total))
+
+        sink.on_next(await _send(http, ready, headers, progress))
+
+    return create(read, name=f"upload {ready.name}")
+
+
+class Uploader:
+    """Uploads the files of a verb's input, over the client's connections."""
+
+    def __init__(self, http: Http) -> None:
+        self._http = http
+
+    def prepare(self, value: Any) -> PreparedInput:
+        """Find and check the files of an input, at the call; `resolve` uploads them at the subscription."""
+        return PreparedInput(value)
+
+    async def resolve(self, prepared: PreparedInput) -> Any:
+        """The prepared input with its files uploaded and replaced by their URLs."""
+        return await prepared.resolve(self._upload)
+
+    async def transform_input(self, value: Any) -> Any:
+        """Both at once, for an input that nobody had a look at before."""
+        return await transform_input(value, self._upload)
+
+    async def _upload(self, file: Upload) -> str:
+        return (await _send(self._http, file, {}, lambda sent, total: None)).url
+
+
+class _Place(BaseModel):
+    """The answer to `initiate`: where the bytes go, and where they can be found then."""
+
+    file_url: str = Field(min_length=1)
+    upload_url: str = Field(pattern="^https?://")
+
+
+async def _send(http: Http, file: Upload, headers: Mapping[str, str], progress: Callable[[int, int], None]) -> Uploaded:
+    label = f"upload of {file.name}"
+    async with file.open() as contents:
+        initiate = Request(
+            method="POST",
+            url=URL(f"{http.config.rest_url}/storage/upload/initiate").with_query(storage_type="fal-cdn-v3"),
+            endpoint=label,
+            headers={"Content-Type": "application/json", "Accept": "application/json", **headers},
+            body=encode_json({"file_name": file.name, "content_type": file.content_type}),
+            response_timeout=STALL_LIMIT,
+            retry="idempotent",
+        )
+        answer = await http.fetch(initiate)
+        place: _Place = payload_decoder(_Place, endpoint=label)(answer)
+        try:
+            upload_url = URL(place.upload_url, encoded=True)  # signed as it is: quoting anew would break the signature
+        except ValueError as error:
+            raise DecodeError("the storage gave no usable upload URL", data=answer, endpoint=label) from error
+        await _put(http, upload_url, file, contents, label, progress)
+    return Uploaded(place.file_url, file.name, file.content_type, contents.size)
+
+
+async def _put(
+    http: Http, url: URL, file: Upload, contents: Contents, label: str, progress: Callable[[int, int], None]
+) -> None:
+    loop = asyncio.get_running_loop()
+    failures: list[Exception] = []
+    limit = asyncio.timeout(STALL_LIMIT)
+    try:
+        # The limit is on standstill, not on the whole: every block that the network takes sets it anew. An error on our
+        # side of the body ends the wait at once: aiohttp would report it as a broken connection, and that is repeated.
+        async with limit:
+
+            def moved(sent: int) -> None:
+                limit.reschedule(loop.time() + STALL_LIMIT)
+                progress(sent, contents.size)
+
+            def failed(error: Exception) -> None:
+                failures.append(error)
+                limit.reschedule(loop.time())
+
+            put = Request(
+                method="PUT",
+                url=url,
+                endpoint=label,
+                headers={"Content-Type": file.content_type},
+                body=lambda: _Body(file, contents, moved, failed),
+                content_length=contents.size,
+                auth=False,
+                response_timeout=None,
+                retry="idempotent",
+            )
+            await http.fetch(put)
+    except Exception as error:
+        if failures:
+            raise failures[0] from failures[0].__cause__
+        if isinstance(error, TimeoutError) and limit.expired():
+            message = f"the storage took no bytes, or gave no answer, for {STALL_LIMIT:g} seconds; try again"
+            raise StreamTimeoutError(STALL_LIMIT, message=message, endpoint=label) from None
+        raise
+
+
+class _Body:
+    """The bytes of one attempt, block by block.
+
+    No generator, so that an attempt that broke off leaves nothing to be finalized.
+    """
+
+    def __init__(
+        self, file: Upload, contents: Contents, moved: Callable[[int], None], failed: Callable[[Exception], None]
+    ) -> None:
+        self._file = file
+        self._contents = contents
+        self._moved = moved
+        self._failed = failed
+        self._sent = 0
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        size = self._contents.size
+        try:
+            self._moved(self._sent)  # aiohttp comes back for more when the network took what came before
+            if self._sent >= size:
+                raise StopAsyncIteration
+            with self._file.explained():
+                block = await self._contents.read(self._sent, min(BLOCK_SIZE, size - self._sent))
+                if not block:
+                    raise ValueError(f"it shrank from {size} to {self._sent} bytes meanwhile")
+        except StopAsyncIteration:
+            raise
+        except Exception as error:
+            self._failed(error)
+            raise
+        self._sent += len(block)
+        return block
