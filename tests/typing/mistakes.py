@@ -1,5 +1,8 @@
-# pyright: strict
-"""Mistakes that a type checker must find: every line marked so, and no other. Checked, never run."""
+# pyright: strict, reportUnnecessaryTypeIgnoreComment=true
+"""Mistakes that a type checker must find. Checked, never run: see test_types.py.
+
+An `ignore` for a rule that finds nothing is itself an error, so that each of these lines has to be one.
+"""
 
 from typing import Any
 
@@ -14,18 +17,18 @@ def is_long(text: str) -> bool:
 
 
 async def mistakes(numbers: Stream[int]) -> None:
-    numbers.map(lambda number: number.upper())  # mistake
-    numbers.filter(is_long)  # mistake
-    numbers.take("3")  # mistake
-    numbers.pipe(ops.map(str), ops.map(str), ops.filter(lambda text: text.uper()))  # mistake
-    numbers.pipe(ops.filter(is_long))  # mistake
-    numbers.pipe(ops.map(str), ops.map(abs))  # mistake
-    numbers.starmap(lambda left, right: left + right)  # mistake
-    numbers.merge_all()  # mistake
-    numbers.switch_latest()  # mistake
-    numbers.dematerialize()  # mistake
-    text: Stream[str] = numbers.map(str).buffer(count=3)  # mistake
-    async for _ in rx.merge(numbers, numbers):  # mistake
+    numbers.map(lambda number: number.upper())  # pyright: ignore[reportAttributeAccessIssue, reportUnknownLambdaType, reportUnknownMemberType]
+    numbers.filter(is_long)  # pyright: ignore[reportArgumentType]
+    numbers.take("3")  # pyright: ignore[reportArgumentType]
+    numbers.pipe(ops.map(str), ops.map(str), ops.filter(lambda text: text.uper()))  # pyright: ignore[reportAttributeAccessIssue, reportUnknownLambdaType, reportUnknownMemberType]
+    numbers.pipe(ops.filter(is_long))  # pyright: ignore[reportArgumentType, reportCallIssue]
+    numbers.pipe(ops.map(str), ops.map(abs))  # pyright: ignore[reportArgumentType, reportCallIssue]
+    numbers.starmap(lambda left, right: left + right)  # pyright: ignore[reportCallIssue, reportUnknownLambdaType]
+    numbers.merge_all()  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+    numbers.switch_latest()  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+    numbers.dematerialize()  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+    text: Stream[str] = numbers.map(str).buffer(count=3)  # pyright: ignore[reportAssignmentType]
+    async for _ in rx.merge(numbers, numbers):  # pyright: ignore[reportGeneralTypeIssues, reportUnknownVariableType]
         pass
     plain: Stream[Any] = numbers.map(str)
     print(text, plain)
