@@ -121,7 +121,7 @@ class SSEDecoder:
             The events, in order.
 
         Raises:
-            EventTooLargeError: From the iteration, after the events before it; and from every later call.
+            EventTooLargeError: When the events before it have been taken from what is returned; then at every call.
         """
         return self._eager(
             # The generator is read step by step, so the attributes are those at this event's dispatch.
@@ -141,7 +141,7 @@ class SSEDecoder:
             The pairs, in order.
 
         Raises:
-            EventTooLargeError: From the iteration, after the events before it; and from every later call.
+            EventTooLargeError: When the events before it have been taken from what is returned; then at every call.
 
         Examples:
             >>> decoder = SSEDecoder()
@@ -153,8 +153,11 @@ class SSEDecoder:
         begun: Iterable[tuple[bytes, str]] = ()
         if not self._bare:
             # An event was cut by the end of the last chunk: finish it, and what follows may be plain again.
-            end = chunk.find(b"\n") + 1 or len(chunk)
-            end += chunk.startswith(b"\n", end)
+            end = chunk.find(b"\n") + 1
+            if not end and self._line:
+                self._hold(chunk)
+                return ()
+            end = end + chunk.startswith(b"\n", end) if end else len(chunk)
             begun = self._eager(self._pairs(chunk[:end]))
             chunk = chunk[end:]
             if not chunk or self._failed:
@@ -164,7 +167,8 @@ class SSEDecoder:
             payloads, chunk = _cut_plain(chunk)
             if not chunk and not begun:
                 return zip(payloads, _MESSAGES, strict=False)
-        return chain(begun, zip(payloads, _MESSAGES, strict=False), self._eager(self._pairs(chunk)))
+        ended = self._eager(self._pairs(chunk)) if chunk else ()
+        return chain(begun, zip(payloads, _MESSAGES, strict=False), ended)
 
     def close(self) -> ServerSentEvent | None:
         """End the stream, and give the event that the body left without its blank line, if there is one.
@@ -248,9 +252,7 @@ class SSEDecoder:
                 data += value
             room = limit - len(data)
         self._data = data
-        self._line += rest
-        if len(self._line) > room:
-            raise self._too_large()
+        self._hold(rest)
         self._bare = not (
             self._after_cr
             or self._line
@@ -273,6 +275,12 @@ class SSEDecoder:
             digits = value.lstrip(b"0")
             if len(digits) <= _RETRY_DIGITS:
                 self.retry = self._event_retry = int(digits or b"0")
+
+    def _hold(self, rest: bytes) -> None:
+        """Keep the beginning, or more, of a line whose end has not come."""
+        self._line += rest
+        if len(self._line) + len(self._data or b"") > self.max_event_size:
+            raise self._too_large()
 
     def _too_large(self) -> EventTooLargeError:
         self._failed, self._bare = True, False

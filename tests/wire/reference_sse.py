@@ -1,6 +1,7 @@
 """The event stream standard written down as plainly as possible: the yardstick of the decoder's tests.
 
-It takes a whole body at once, decodes it first and knows nothing of chunks, so it has none of the decoder's difficulties.
+It takes a whole body at once, decodes it first and knows nothing of chunks, so it has none of the decoder's
+difficulties.
 """
 
 import re
