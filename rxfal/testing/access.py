@@ -1,0 +1,72 @@
+"""Who may call the embedded server: the key and the short-lived tokens, as fal checks them."""
+
+import secrets
+import time
+from collections.abc import Iterable
+
+from .apps import ApiFailure
+from .journal import RecordedRequest
+
+__all__ = ["Access", "alias_of"]
+
+_NAMESPACES = ("workflows", "comfy")
+
+
+def alias_of(endpoint: str) -> str:
+    """The alias in an endpoint id, which is what a token is for.
+
+    Examples:
+        >>> alias_of("fal-ai/any-llm/stream"), alias_of("workflows/someone/flow")
+        ('any-llm', 'flow')
+    """
+    segments = endpoint.split("/")
+    if segments[0] in _NAMESPACES:
+        segments = segments[1:]
+    return segments[1] if len(segments) > 1 else ""
+
+
+class Access:
+    """Checks credentials and issues tokens.
+
+    Args:
+        key: The only key that is right.
+        required: False lets everyone in.
+    """
+
+    def __init__(self, key: str, *, required: bool) -> None:
+        self._key = key
+        self._required = required
+        self._tokens: dict[str, tuple[frozenset[str], float]] = {}
+
+    def issue(self, apps: Iterable[str], seconds: float) -> str:
+        """A new token for the aliases `apps` that lives for `seconds`."""
+        token = f"test-token-{secrets.token_urlsafe(24)}"
+        self._tokens[token] = frozenset(apps), time.monotonic() + seconds
+        return token
+
+    def expire_tokens(self) -> None:
+        """Makes every token that was issued so far a stale one."""
+        self._tokens = {token: (apps, 0.0) for token, (apps, _) in self._tokens.items()}
+
+    def check_key(self, request: RecordedRequest) -> None:
+        """Raises the 401 that a request without the right key is answered with."""
+        if not self._required:
+            return
+        authorization = request.headers.get("Authorization")
+        if authorization is None:
+            raise ApiFailure(401, "Authentication is required: send the header 'Authorization: Key ...'.")
+        scheme, _, key = authorization.partition(" ")
+        if scheme != "Key" or not secrets.compare_digest(key.encode(), self._key.encode()):
+            raise ApiFailure(401, "The key in the Authorization header is not valid.")
+
+    def check(self, request: RecordedRequest, endpoint: str) -> None:
+        """Raises the 401 that a call without the right key or a valid token for the app is answered with."""
+        token = request.query.get("fal_jwt_token")
+        if token is None or "Authorization" in request.headers:
+            self.check_key(request)
+        elif self._required:
+            apps, expiry = self._tokens.get(token, (frozenset[str](), 0.0))
+            if time.monotonic() >= expiry:
+                raise ApiFailure(401, "The token is unknown or has expired.")
+            if alias_of(endpoint) not in apps:
+                raise ApiFailure(401, f"The token is not for {alias_of(endpoint)!r}.")

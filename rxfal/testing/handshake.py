@@ -1,0 +1,86 @@
+"""A flag that one thread raises and any other thread or event loop waits for; knows nothing of HTTP."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+
+__all__ = ["Handshake"]
+
+
+class Handshake:
+    """Raised once and stays up; waited for with `await` on any event loop, or by a plain thread.
+
+    Tests use it to know that something has happened in the server, where they would otherwise sleep and hope.
+
+    Args:
+        what: What the flag stands for, for the message of a wait that took too long.
+
+    Examples:
+        >>> opened = Handshake("the door opened")
+        >>> opened.set()
+        >>> opened.wait_blocking(timeout=1.0)
+        >>> opened.is_set
+        True
+    """
+
+    __slots__ = ("_event", "_lock", "_what", "_wakers")
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._event = threading.Event()
+        self._lock = threading.Lock()
+        self._wakers: list[Callable[[], object]] = []
+
+    @property
+    def is_set(self) -> bool:
+        return self._event.is_set()
+
+    def set(self) -> None:
+        """Raises the flag and wakes everyone who waits; from any thread, any number of times."""
+        with self._lock:
+            self._event.set()
+            wakers, self._wakers = self._wakers, []
+        for wake in wakers:
+            wake()
+
+    async def wait(self, timeout: float | None = 5.0) -> None:
+        """Waits on the running event loop until the flag is up.
+
+        Args:
+            timeout: Seconds after which the wait is given up; None waits for as long as it takes.
+
+        Raises:
+            TimeoutError: The flag did not go up in time.
+        """
+        loop = asyncio.get_running_loop()
+        raised = asyncio.Event()
+
+        def wake() -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(raised.set)
+
+        with self._lock:
+            if self._event.is_set():
+                return
+            self._wakers.append(wake)
+        try:
+            async with asyncio.timeout(timeout):
+                await raised.wait()
+        except TimeoutError:
+            raise TimeoutError(f"waited {timeout} s for {self._what}") from None
+        finally:
+            with self._lock:
+                if wake in self._wakers:
+                    self._wakers.remove(wake)
+
+    def wait_blocking(self, timeout: float = 5.0) -> None:
+        """Waits on this thread until the flag is up; not for a thread whose event loop the server runs on.
+
+        Args:
+            timeout: Seconds after which the wait is given up.
+
+        Raises:
+            TimeoutError: The flag did not go up in time.
+        """
+        if not self._event.wait(timeout):
+            raise TimeoutError(f"waited {timeout} s for {self._what}")

@@ -1,0 +1,438 @@
+"""FalServer: a real HTTP server on loopback that speaks fal's protocol, for tests and development.
+
+Here are its life, its registrations and the way from a path to what answers it. Imports nothing of rxfal's other
+parts but the wire's configuration; only `client()` reaches up to the client, when it is called.
+"""
+
+import asyncio
+import concurrent.futures
+import json
+import logging
+import threading
+import uuid
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+
+from aiohttp import web
+from multidict import CIMultiDict
+
+from rxfal.wire.config import Config
+
+from .access import Access
+from .apps import ApiFailure, App, Handler, error_response, json_response, respond
+from .journal import Journal, RecordedRequest
+from .rest import Rest, StoredFile
+from .steps import Step, play
+
+if TYPE_CHECKING:
+    from rxfal.client import Client
+
+__all__ = ["FalServer", "Script"]
+
+Script = Iterable[Step] | Callable[[RecordedRequest], AsyncIterable[Step]]
+_H = TypeVar("_H", bound=Handler)
+_S = TypeVar("_S", bound=Callable[[RecordedRequest], AsyncIterable[Step]])
+
+_RESERVED = ("rest", "queue")
+_BACKLOG = 4096
+"""Connections that may wait to be accepted: a thousand clients that start at once must not run into retransmissions."""
+_SHUTDOWN_SECONDS = 2.0
+"""How long handlers that were cancelled may take to end."""
+
+_log = logging.getLogger("rxfal.testing")
+
+
+class FalServer:
+    """An embedded server that speaks fal's protocol: streams, single answers, errors, tokens and storage.
+
+    `async with` runs it on the current event loop, `with` in a thread of its own with a loop of its own; everything
+    here may be called from any thread. Leaving the block ends all requests and closes all connections at once; the
+    server may be entered again afterwards. The address is the `base_url` of a `Config`: direct calls at
+    `{url}/{endpoint}`, tokens and storage under `{url}/rest`. The queue, under `{url}/queue`, answers 501 as yet.
+
+    Args:
+        port: The port; 0 takes a free one.
+        host: The address to listen on.
+        key: The key that callers must send, as fal checks it: 401 without it.
+        require_key: False lets callers in without any key.
+        models: Whether the built-in models are registered, as by `add_models`.
+        pace: A factor on the time that the built-in models take; 0 is as fast as possible.
+
+    Examples:
+        >>> server = FalServer()
+        >>> @server.app("owner/counter")
+        ... async def counter(input):
+        ...     for n in range(input["up_to"]):
+        ...         yield {"n": n}
+        >>> with server, server.client() as client:
+        ...     client.stream("owner/counter", {"up_to": 3}).run()
+        {'n': 2}
+        >>> [(request.method, request.path, request.json) for request in server.requests]
+        [('POST', '/owner/counter/stream', {'up_to': 3})]
+    """
+
+    def __init__(
+        self,
+        port: int = 0,
+        *,
+        host: str = "127.0.0.1",
+        key: str = "test-key-id:test-key-secret",
+        require_key: bool = True,
+        models: bool = False,
+        pace: float = 1.0,
+    ) -> None:
+        self.host = host
+        self.key = key
+        self.pace = pace
+        self._wanted_port = port
+        self._port: int | None = None
+        self._apps: dict[str, App] = {}
+        self._scripts: dict[str, list[_ScriptEntry]] = {}
+        self._journal = Journal()
+        self._access = Access(key, required=require_key)
+        self._rest = Rest(self._access, lambda: self.url)
+        self._runner: web.ServerRunner | None = None
+        self._handlers: set[asyncio.Task[Any]] = set()
+        self._thread: threading.Thread | None = None
+        self._stop_thread: Callable[[], object] = lambda: None
+        if models:
+            self.add_models()
+
+    def __repr__(self) -> str:
+        return f"<FalServer {f'at {self.url}' if self._port else 'not running'}>"
+
+    # What a test asks
+
+    @property
+    def url(self) -> str:
+        """The address, such as `http://127.0.0.1:8600`; RuntimeError while the server is not running."""
+        return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+
+    @property
+    def port(self) -> int:
+        if self._port is None:
+            raise RuntimeError("the server is not running; enter it first: `with FalServer() as server:`")
+        return self._port
+
+    @property
+    def requests(self) -> list[RecordedRequest]:
+        """The journal: every request so far, refused ones too, in the order in which they came."""
+        return self._journal.snapshot()
+
+    @property
+    def files(self) -> dict[str, StoredFile]:
+        """The uploaded files by their URL."""
+        return dict(self._rest.files)
+
+    @property
+    def open_connections(self) -> int:
+        """How many connections are open now, idle ones too."""
+        server = self._runner.server if self._runner else None
+        return len(server.connections) if server else 0
+
+    def config(self, **settings: Any) -> Config:
+        """A `Config` that points at this server; `settings` are more of its fields."""
+        return Config(base_url=self.url, **settings)
+
+    def client(self, **settings: Any) -> "Client":
+        """A `Client` for this server with the right key; closing it is the caller's. `settings` are fields of `Config`."""
+        from rxfal.client import Client
+
+        return Client(self.key, config=self.config(**settings))
+
+    def clear(self) -> None:
+        """Empties the journal."""
+        self._journal.clear()
+
+    def expire_tokens(self) -> None:
+        """Makes every short-lived token that was issued so far a stale one."""
+        self._access.expire_tokens()
+
+    # What a test registers
+
+    def app(self, endpoint: str, *, content_type: str | None = None) -> Callable[[_H], _H]:
+        """Registers a handler for an endpoint, as a decorator; the newest handler of an endpoint counts.
+
+        The handler takes the input, a dict. An async generator's items are the events of a stream at
+        `{endpoint}/stream` (or at the endpoint itself for callers that accept event streams): each is sent as `data:`
+        with its JSON as soon as it is yielded; `bytes` are sent as they are, for events that are encoded already. A
+        plain call of the endpoint answers the last event. A coroutine function gives one JSON answer at both.
+
+        With GET the input is the query; what is JSON in it is decoded. A `ValidationError` of pydantic that
+        comes out of a handler is the 422 that fal answers, `ApiFailure` any other error, and another exception
+        a 500 (all of them an event named `error` once events were sent).
+
+        Args:
+            endpoint: `owner/alias`, or with more path behind it.
+            content_type: Given, the generator's items are `bytes` of a body of this type: no events.
+
+        Returns:
+            The decorator, which gives the handler back.
+
+        Raises:
+            ValueError: Not an endpoint that the server can have.
+            TypeError: The handler is neither an async generator function nor a coroutine function.
+
+        Examples:
+            >>> server = FalServer()
+            >>> @server.app("owner/echo")
+            ... async def echo(input):
+            ...     return input
+        """
+        path = _checked(endpoint)
+
+        def register(handler: _H) -> _H:
+            self._apps[path] = App(handler, content_type)
+            return handler
+
+        return register
+
+    def script(self, path: str, steps: Script, *, times: int | None = None) -> None:
+        """Answers requests for a path with scripted bytes, pauses and faults instead of an app; no key is checked.
+
+        Scripts come before apps and before tokens and storage (`"rest/tokens"`). Of several for one path each has its
+        turn, in the order of registration, until its `times` are used up.
+
+        Args:
+            path: An endpoint, which is meant with and without `/stream`, or any other path.
+            steps: The steps, or an async generator function that takes the `RecordedRequest` and yields them.
+            times: How many requests it answers; None for all.
+
+        Examples:
+            >>> from rxfal.testing import Bytes, Disconnect, Status
+            >>> server = FalServer()
+            >>> server.script("owner/busy", [Status(503, headers={"Retry-After": "1"})], times=1)
+            >>> server.script("owner/busy", [Bytes(b"data: 1\\n\\n"), Disconnect("reset")])
+        """
+        self._scripts.setdefault(path.strip("/"), []).append(_ScriptEntry(steps, times))
+
+    def raw(self, path: str, *, times: int | None = None) -> Callable[[_S], _S]:
+        """Registers an async generator function as a script, as a decorator; see `script`.
+
+        Examples:
+            >>> from rxfal.testing import Bytes
+            >>> server = FalServer()
+            >>> @server.raw("owner/odd")
+            ... async def odd(request):
+            ...     yield Bytes(b"data: not json\\n\\n")
+        """
+
+        def register(steps: _S) -> _S:
+            self.script(path, steps, times=times)
+            return steps
+
+        return register
+
+    def add_models(self) -> None:
+        """Registers the built-in models: two language models, an image model and a speech model."""
+        from .models import add_models
+
+        add_models(self)
+
+    # Life
+
+    async def __aenter__(self) -> Self:
+        await self._start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stop()
+
+    def __enter__(self) -> Self:
+        if self._thread is not None or self._runner is not None:
+            raise RuntimeError("the server is running already")
+        started: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._live(started)), name="rxfal-test-server", daemon=True
+        )
+        self._thread.start()
+        try:
+            started.result()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        thread, self._thread = self._thread, None
+        self._stop_thread()
+        if thread is not None:
+            thread.join()
+
+    async def _live(self, started: concurrent.futures.Future[None]) -> None:
+        loop = asyncio.get_running_loop()
+        stopped = asyncio.Event()
+        self._stop_thread = lambda: None if loop.is_closed() else loop.call_soon_threadsafe(stopped.set)
+        try:
+            await self._start()
+        except BaseException as error:
+            started.set_exception(error)
+            return
+        started.set_result(None)
+        try:
+            await stopped.wait()
+        finally:
+            await self._stop()
+
+    async def _start(self) -> None:
+        if self._runner is not None:
+            raise RuntimeError("the server is running already")
+        # Dropping the connection cancels the work on fal's servers: so it does here.
+        server = web.Server(self._handle, handler_cancellation=True, access_log=None)
+        self._runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_SECONDS)
+        try:
+            await self._runner.setup()
+            site = web.TCPSite(self._runner, self.host, self._wanted_port, backlog=_BACKLOG)
+            await site.start()
+            self._port = site.port
+        except BaseException:
+            await self._runner.cleanup()
+            self._runner = None
+            raise
+
+    async def _stop(self) -> None:
+        runner, self._runner, self._port = self._runner, None, None
+        if runner is None or runner.server is None:
+            return
+        for site in runner.sites:
+            await site.stop()
+        transports = [protocol.transport for protocol in runner.server.connections if protocol.transport]
+        handlers = list(self._handlers)
+        for handler in handlers:
+            handler.cancel()
+        if handlers:
+            await asyncio.wait(handlers, timeout=_SHUTDOWN_SECONDS)
+        await runner.cleanup()
+        for transport in transports:
+            transport.abort()  # closing waits for a reader that may never read the rest
+        await asyncio.sleep(0)  # the transports close their sockets in the loop's next turn
+        self._rest.close()
+
+    # From a request to its answer
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        peer = request.transport.get_extra_info("peername") if request.transport else None
+        record = RecordedRequest(
+            method=request.method,
+            path=request.path,
+            query=dict(request.query),
+            headers=CIMultiDict(request.headers),
+            request_id=str(uuid.uuid4()),
+            connection=peer[1] if peer else 0,
+        )
+        self._journal.add(record)
+        task = cast("asyncio.Task[Any]", asyncio.current_task())
+        self._handlers.add(task)
+        response = web.StreamResponse()
+        try:
+            response = await self._answer(request, record)
+            if record.dropped:
+                return response
+            if not response.prepared:
+                record.status = response.status
+                response.headers.setdefault("x-fal-request-id", record.request_id)
+                await response.prepare(request)
+            await response.write_eof()
+        except ConnectionError:
+            record.dropped = True
+        except asyncio.CancelledError:
+            record.dropped = True
+            raise
+        finally:
+            self._handlers.discard(task)
+            record.finish(dropped=record.dropped)
+        return response
+
+    async def _answer(self, request: web.BaseRequest, record: RecordedRequest) -> web.StreamResponse:
+        path = record.path.strip("/")
+        steps = self._next_script(path)
+        if steps is not None or not Rest.takes_upload(record):
+            record.body = await request.content.read()
+        if steps is not None:
+            return await play(steps(record) if callable(steps) else _each(steps), request, record)
+        try:
+            match path.split("/")[0]:
+                case "":
+                    return json_response({"server": "rxfal", "apps": sorted(self._apps)})
+                case "rest":
+                    return await self._rest.respond(request, record)
+                case "queue":
+                    raise ApiFailure(501, "The embedded server does not speak the queue protocol yet.")
+                case _:
+                    return await self._call(path, request, record)
+        except ApiFailure as failure:
+            return error_response(failure)
+        except (ConnectionError, asyncio.CancelledError):
+            raise
+        except Exception as error:
+            _log.error("the embedded server failed at %s %s", record.method, record.path, exc_info=error)
+            return error_response(ApiFailure(500, "Internal error of the embedded server."))
+
+    async def _call(self, path: str, request: web.BaseRequest, record: RecordedRequest) -> web.StreamResponse:
+        self._access.check(record, path)
+        app = self._apps.get(path) or self._apps.get(path.removesuffix("/stream"))
+        if app is None:
+            raise ApiFailure(404, f"Application {path.removesuffix('/stream')!r} not found")
+        streaming = path.endswith("/stream") or "text/event-stream" in record.headers.get("Accept", "")
+        return await respond(app, _input_of(record), streaming=streaming, request=request, record=record)
+
+    def _next_script(self, path: str) -> Script | None:
+        for name in (path, path.removesuffix("/stream")):
+            for entry in self._scripts.get(name, ()):
+                if entry.left is None:
+                    return entry.steps
+                if entry.left > 0:
+                    entry.left -= 1
+                    return entry.steps
+        return None
+
+
+class _ScriptEntry:
+    """A script and how often it will still be played."""
+
+    def __init__(self, steps: Script, left: int | None) -> None:
+        self.steps: Script = steps if callable(steps) else list(steps)
+        self.left = left
+
+
+async def _each(steps: Iterable[Step]) -> AsyncIterator[Step]:
+    for step in steps:
+        yield step
+
+
+def _checked(endpoint: str) -> str:
+    segments = endpoint.split("/")
+    if len(segments) < 2 or not all(segments) or segments[0] in _RESERVED:
+        raise ValueError(
+            f"{endpoint!r} is no endpoint for an app; write it as 'owner/alias', the owner not one of {_RESERVED}"
+        )
+    return endpoint
+
+
+def _input_of(record: RecordedRequest) -> dict[str, Any]:
+    """The caller's input; 422 in fal's words when it is none."""
+    if record.method == "GET":
+        return {name: _decoded(text) for name, text in record.query.items() if name != "fal_jwt_token"}
+    if record.method != "POST":
+        raise ApiFailure(405, "Method Not Allowed", headers={"Allow": "GET, POST"})
+    try:
+        value = json.loads(record.body or b"{}")
+    except ValueError as error:
+        detail = {"loc": ["body", 0], "msg": "JSON decode error", "type": "json_invalid", "ctx": {"error": str(error)}}
+        raise ApiFailure(422, {"detail": [detail]}) from None
+    if not isinstance(value, dict | None):
+        detail = {"loc": ["body"], "msg": "Input should be a valid dictionary", "type": "dict_type", "input": value}
+        raise ApiFailure(422, {"detail": [detail]})
+    return cast(dict[str, Any], value or {})
+
+
+def _decoded(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -1,0 +1,205 @@
+"""Scripted wire behaviour: what a test wants to see on the wire, step by step, and the player that does exactly that.
+
+Knows HTTP framing and nothing of fal's protocol.
+"""
+
+import asyncio
+import json
+import socket
+import struct
+from collections.abc import AsyncIterable, Mapping
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Any, Literal
+
+from aiohttp import web
+
+from .handshake import Handshake
+from .journal import RecordedRequest
+
+__all__ = ["Bytes", "Disconnect", "Pause", "Status", "Step", "play"]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The head of the response; to be the first step. Without one it is `200` and `text/event-stream`.
+
+    Args:
+        status: The status code.
+        json: A JSON body, sent right after the head.
+        headers: More headers, such as `{"Retry-After": "1"}`.
+        content_type: The content type; left out, `application/json` with `json` and `text/event-stream` otherwise.
+        content_length: Bytes that the head announces, where it would announce a chunked body. A script that
+            ends before it sent them cuts the body short.
+
+    Examples:
+        >>> busy = Status(503, json={"detail": "busy"}, headers={"Retry-After": "1"})
+        >>> cut_short = [Status(content_length=100, content_type="audio/wav"), Bytes(b"only this")]
+    """
+
+    status: int = 200
+    _: KW_ONLY
+    json: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    content_type: str | None = None
+    content_length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bytes:
+    """Bytes of the body: one HTTP chunk, handed to the transport in one write.
+
+    Examples:
+        >>> Bytes(b'data: {"n": 1}\\n\\n')
+        Bytes(data=b'data: {"n": 1}\\n\\n')
+    """
+
+    data: bytes
+
+
+class Pause:
+    """The script stands still here until the test releases it.
+
+    Both hand-shakes are for any thread and any event loop, and both last: a pause that was released once holds up no
+    second request.
+
+    Examples:
+        >>> pause = Pause()
+        >>> script = [Bytes(b"data: 1\\n\\n"), pause, Bytes(b"data: 2\\n\\n")]
+        >>> pause.release()
+    """
+
+    __slots__ = ("_reached", "_released")
+
+    def __init__(self) -> None:
+        self._reached = Handshake("the script's arrival at this pause")
+        self._released = Handshake("the release of this pause")
+
+    async def reached(self, timeout: float = 5.0) -> None:
+        """Waits until the script stands here: all steps before it are on the wire. TimeoutError after `timeout` seconds."""
+        await self._reached.wait(timeout)
+
+    def wait_reached(self, timeout: float = 5.0) -> None:
+        """Waits like `reached`, from a thread without an event loop."""
+        self._reached.wait_blocking(timeout)
+
+    def release(self) -> None:
+        """Lets the script go on; also before it is here."""
+        self._released.set()
+
+    async def hold(self) -> None:
+        """The player's: says that the script is here and waits for as long as it takes."""
+        self._reached.set()
+        await self._released.wait(timeout=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnect:
+    """Ends the response and the connection; later steps are not played. As the first step it leaves the request unanswered.
+
+    Args:
+        how: `"clean"` ends the body properly before the connection closes. `"cut"` closes between two chunks, without
+            the last chunk. `"mid-chunk"` announces a chunk, sends part of it and closes. `"reset"` sends a TCP reset.
+        data: With `"mid-chunk"`, the part that is sent.
+
+    Examples:
+        >>> Disconnect("mid-chunk", b'data: {"n"').how
+        'mid-chunk'
+    """
+
+    how: Literal["clean", "cut", "mid-chunk", "reset"] = "clean"
+    data: bytes = b"data: "
+
+
+Step = Status | Bytes | Pause | Disconnect
+
+_MISSING_BYTES = 64
+"""How many bytes a cut chunk lacks."""
+
+
+async def play(steps: AsyncIterable[Step], request: web.BaseRequest, record: RecordedRequest) -> web.StreamResponse:
+    """Plays a script as the response to one request.
+
+    Args:
+        steps: The script.
+        request: What is to be answered.
+        record: Its entry in the journal.
+
+    Returns:
+        The response, at its end or with its connection closed.
+    """
+    response: web.StreamResponse | None = None
+    async for step in steps:
+        match step:
+            case Pause():
+                await step.hold()
+            case Status():
+                if response is not None:
+                    raise ValueError("a Status comes first in a script; here the response has begun already")
+                response = await _begin(step, request, record)
+            case Bytes(data):
+                response = response or await _begin(Status(), request, record)
+                await response.write(data)
+            case Disconnect("reset"):
+                response = response or web.StreamResponse()
+                return _reset(request, response, record)
+            case Disconnect("clean"):
+                response = response or await _begin(Status(), request, record)
+                response.force_close()
+                break
+            case Disconnect(how, data):
+                if how == "mid-chunk":
+                    response = response or await _begin(Status(), request, record)
+                    _write_partial_chunk(request, data)
+                response = response or web.StreamResponse()
+                return _hang_up(request, response, record)
+    response = response or await _begin(Status(), request, record)
+    await _end(request, response, record)
+    return response
+
+
+async def _begin(head: Status, request: web.BaseRequest, record: RecordedRequest) -> web.StreamResponse:
+    body = b"" if head.json is None else json.dumps(head.json).encode()
+    content_type = head.content_type or ("application/json" if body else "text/event-stream")
+    response = web.StreamResponse(status=head.status, headers={"Content-Type": content_type, **head.headers})
+    if head.content_length is not None:
+        response.content_length = head.content_length
+    elif head.status not in (204, 304):
+        response.enable_chunked_encoding()
+    record.status = head.status
+    await response.prepare(request)
+    if body:
+        await response.write(body)
+    return response
+
+
+async def _end(request: web.BaseRequest, response: web.StreamResponse, record: RecordedRequest) -> None:
+    missing = getattr(request.writer, "length", None)
+    if missing:
+        _hang_up(request, response, record)
+    else:
+        await response.write_eof()
+
+
+def _write_partial_chunk(request: web.BaseRequest, data: bytes) -> None:
+    transport = request.transport
+    if transport is not None:
+        transport.write(f"{len(data) + _MISSING_BYTES:x}\r\n".encode() + data)
+
+
+def _hang_up(request: web.BaseRequest, response: web.StreamResponse, record: RecordedRequest) -> web.StreamResponse:
+    record.dropped = True
+    if request.transport is not None:
+        request.transport.close()
+    return response
+
+
+def _reset(request: web.BaseRequest, response: web.StreamResponse, record: RecordedRequest) -> web.StreamResponse:
+    record.dropped = True
+    transport = request.transport
+    if transport is not None:
+        connection = transport.get_extra_info("socket")
+        # SO_LINGER with no time makes close() send RST where it would send FIN.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        assert isinstance(transport, asyncio.WriteTransport)
+        transport.abort()
+    return response
