@@ -127,12 +127,13 @@ class Upload:
     ) -> None:
         self.source = source
         if isinstance(source, File):
-            name, content_type, source = name or source.name, content_type or source.content_type, source.data
+            name = source.name if name is None else name
+            content_type = source.content_type if content_type is None else content_type
+            source = source.data
         found = _find(source, place)
-        own_name = name or found.name
+        own_name = _base_name(name or found.name or "")
         self.content_type = _checked_type(content_type, place) or _guess_type(own_name, found.head)
-        extension = mimetypes.guess_extension(self.content_type, strict=False) or ".bin"
-        self.name = (_base_name(own_name) if own_name else "") or f"file{extension}"
+        self.name = own_name or "file" + (mimetypes.guess_extension(self.content_type, strict=False) or ".bin")
         self._open = found.open
 
     @asynccontextmanager
@@ -338,8 +339,8 @@ def _checked_type(content_type: str | None, place: str) -> str | None:
     return content_type
 
 
-def _guess_type(name: str | None, head: bytes) -> str:
-    guessed, encoding = mimetypes.guess_type(name, strict=False) if name else (None, None)
+def _guess_type(name: str, head: bytes) -> str:
+    guessed, encoding = mimetypes.guess_type(name, strict=False)
     if encoding is not None:  # `notes.txt.gz` is no text
         return "application/gzip" if encoding == "gzip" else "application/octet-stream"
     return guessed or _sniff_type(head) or "application/octet-stream"
