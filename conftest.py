@@ -44,7 +44,7 @@ def _lasting_threads() -> set[threading.Thread]:
 
 
 def _readers() -> list[str]:
-    """The readers that are still there after a disposal on its way has had a second to arrive at the background loop."""
+    """The readers that are still there after a disposal on its way has had a second to reach the background loop."""
     module = sys.modules.get("rxfal.reactive.loop")
     if module is None:
         return []
