@@ -108,7 +108,7 @@ class SSEDecoder:
         self._event = ""
         self._event_retry: int | None = None
         self._id = ""  # the standard's "last event ID buffer": becomes last_event_id at the blank line
-        self._bare = False  # nothing is pending: the next byte begins a line, the line a block. False is always safe
+        self._bare = False  # nothing that bears on the next event is pending, so it may be cut the short way
         self._failed = False
 
     def feed(self, chunk: bytes) -> Iterable[ServerSentEvent]:
@@ -160,7 +160,7 @@ class SSEDecoder:
             end = end + chunk.startswith(b"\n", end) if end else len(chunk)
             begun = self._eager(self._pairs(chunk[:end]))
             chunk = chunk[end:]
-            if not chunk or self._failed:
+            if not chunk:
                 return begun
         payloads: list[bytes] = []
         if self._bare and chunk.startswith(b"data: "):
@@ -253,14 +253,7 @@ class SSEDecoder:
             room = limit - len(data)
         self._data = data
         self._hold(rest)
-        self._bare = not (
-            self._after_cr
-            or self._line
-            or data is not None
-            or self._event
-            or self._event_retry is not None
-            or self._id is not self.last_event_id
-        )
+        self._bare = not (self._line or data is not None or self._event or self._id is not self.last_event_id)
 
     def _set(self, name: bytes, value: bytes) -> None:
         """Process a field other than `data`; a comment is a field without a name, and unknown ones are ignored."""

@@ -164,6 +164,16 @@ def test_an_endless_line_is_stopped_when_it_exceeds_the_limit(line: bytes):
         list(decoder.feed_raw(b"x"))
 
 
+@pytest.mark.parametrize("lines", [b"event: e\n", b"id: 1\n", b": c\n", b"data: 0\n", b"\r", b"\xef\xbb\xbf"])
+def test_what_a_chunk_left_pending_bears_on_the_plain_chunk_after_it(lines: bytes):
+    body = lines + b"data: a\n\ndata: b\n\n"
+    decoder = SSEDecoder()
+    pairs = [*decoder.feed_raw(lines), *decoder.feed_raw(body.removeprefix(lines))]
+    expected = decode(body)
+    assert [(data.decode(), name) for data, name in pairs] == [(event.data, event.event) for event in expected.events]
+    assert decoder.last_event_id == expected.last_event_id
+
+
 def test_many_lines_of_one_event_are_stopped_but_many_events_and_comments_are_not():
     decoder = SSEDecoder(max_event_size=1000)
     assert len(list(decoder.feed_raw(b"data: 123456789\n\n" * 1000))) == 1000
@@ -212,6 +222,20 @@ def test_a_mib_in_single_bytes_takes_linear_time_and_memory():
     events = [pair for at in range(len(body)) for pair in decoder.feed_raw(body[at : at + 1])]
     assert [len(data) for data, _ in events] == [2**20]
     assert time.process_time() - begin < 10
+
+
+def test_an_event_of_very_many_lines_takes_linear_time():
+    def seconds(chunks: int) -> float:
+        decoder, lines = SSEDecoder(), b"data:xy\n" * 1000
+        begin = time.process_time()
+        for _ in range(chunks):
+            decoder.feed_raw(lines)
+        ((data, _),) = decoder.feed_raw(b"\n")
+        assert len(data) == chunks * 3000 - 1
+        return time.process_time() - begin
+
+    small = min(seconds(50) for _ in range(3))
+    assert seconds(400) < 30 * small
 
 
 def test_an_event_of_very_many_lines_takes_little_more_memory_than_its_bytes():
