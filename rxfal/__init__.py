@@ -1,1 +1,68 @@
-"""rxfal: the reactive client for fal models."""
+"""rxfal: the reactive client for fal models. Every call returns an Observable.
+
+import rxfal
+from rxfal import operators as ops
+
+tokens = rxfal.stream("fal-ai/any-llm", {"prompt": "a haiku"})
+tokens.pipe(ops.text()).subscribe(print)
+"""
+
+from rxfal import errors, operators
+from rxfal._version import __version__
+from rxfal.client import Client, configure, map_concurrent, stream, stream_events, upload
+from rxfal.errors import (
+    ApiError,
+    CredentialsError,
+    DecodeError,
+    EndpointError,
+    EventTooLargeError,
+    FalError,
+    StreamTimeoutError,
+    TransportError,
+    ValidationError,
+)
+from rxfal.reactive.combine import Tagged, merge
+from rxfal.reactive.concurrent import Mapped
+from rxfal.reactive.iterate import iterate
+from rxfal.reactive.stream import ConnectableStream, Stream, from_observable
+from rxfal.verbs.files import File
+from rxfal.verbs.inputs import Uploaded
+from rxfal.verbs.storage import Lifecycle, UploadProgress
+from rxfal.verbs.stream import ResponseInfo
+from rxfal.wire.config import Config
+from rxfal.wire.sse import ServerSentEvent
+
+__all__ = [
+    "ApiError",
+    "Client",
+    "Config",
+    "ConnectableStream",
+    "CredentialsError",
+    "DecodeError",
+    "EndpointError",
+    "EventTooLargeError",
+    "FalError",
+    "File",
+    "Lifecycle",
+    "Mapped",
+    "ResponseInfo",
+    "ServerSentEvent",
+    "Stream",
+    "StreamTimeoutError",
+    "Tagged",
+    "TransportError",
+    "UploadProgress",
+    "Uploaded",
+    "ValidationError",
+    "__version__",
+    "configure",
+    "errors",
+    "from_observable",
+    "iterate",
+    "map_concurrent",
+    "merge",
+    "operators",
+    "stream",
+    "stream_events",
+    "upload",
+]

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, Unpack, overload
 
+from reactivex import Observable
+
+from rxfal.reactive import concurrent as _concurrent
+from rxfal.reactive.concurrent import Mapped
 from rxfal.reactive.stream import Stream
 from rxfal.verbs import storage as _storage
 from rxfal.verbs import stream as _stream
-from rxfal.verbs.storage import Uploaded, Uploader, UploadProgress
+from rxfal.verbs.files import File, FileSource
+from rxfal.verbs.inputs import PreparedInput, Uploaded
+from rxfal.verbs.storage import Keep, Lifecycle, UploadProgress
 from rxfal.verbs.stream import ResponseInfo, StreamCall, StreamOptions, TokenProvider
 from rxfal.wire.config import Config
 from rxfal.wire.credentials import Credentials, KeySource, TokenCache
@@ -69,8 +75,8 @@ class Verbs:
             output: A pydantic model, or any type that `TypeAdapter` takes, that each event is validated as.
             timeout: Seconds of silence on the socket once the response has begun; None for no limit.
             response_timeout: Seconds from sending until the response headers are in; None for no limit.
-            auto_upload: Whether files in the input (paths, open files, bytes, images) are uploaded first, and their URLs
-                sent.
+            auto_upload: Whether files in the input (paths, open files, bytes, images) are uploaded first, and their
+                URLs sent.
             auth: `"key"` sends the key in a header, `"token"` a short-lived token in the query instead.
             token_provider: Gives that token, sync or async, for an app such as `owner/alias/stream`; asked per
                 subscription. Left out, fal is asked, and the token kept until shortly before it expires.
@@ -185,9 +191,8 @@ class Verbs:
         return StreamCall(
             http=http,
             tokens=tokens,
-            uploader=Uploader(http) if auto_upload else None,
             endpoint=Endpoint.parse(app, http.config),
-            input=input,
+            input=PreparedInput(input, find_files=auto_upload),
             method=method.upper(),
             query=query or {},
             headers=headers or {},
@@ -196,11 +201,11 @@ class Verbs:
 
     def upload(
         self,
-        file: Any,
+        file: FileSource | File | str,
         *,
         name: str | None = None,
         content_type: str | None = None,
-        lifecycle: Any = None,
+        lifecycle: Keep | int | Mapping[str, Any] | Lifecycle | None = None,
     ) -> Stream[UploadProgress | Uploaded]:
         """Upload a file to fal's storage, streamed from disk: progress, and at the end where it is.
 
@@ -227,6 +232,56 @@ class Verbs:
         """
         http, _ = self._connections()
         return _storage.upload(http, file, name=name, content_type=content_type, lifecycle=lifecycle)
+
+    def map_concurrent(
+        self,
+        inputs: Iterable[_T] | AsyncIterable[_T] | Observable[_T],
+        app: str,
+        concurrency: int = 8,
+        ordered: bool = False,
+        *,
+        errors: Literal["end", "items"] = "end",
+        output: Any = None,
+        **options: Unpack[StreamOptions],
+    ) -> Stream[Mapped[_T, Any]]:
+        """Many inputs through one endpoint, `concurrency` of them at once: the last event for each.
+
+        An input is read when a place is free and the consumer has room, not before: a file of 100,000 prompts runs in
+        bounded memory.
+
+        Args:
+            inputs: An iterable, an async iterable or an Observable of the model's inputs.
+            app: As for `stream`.
+            concurrency: How many requests are under way at once.
+            ordered: Whether results keep the order of their inputs; else each comes when it is there.
+            errors: `"end"`: the first error ends the stream and the other requests; `"items"`: an error is a result.
+            output: As for `stream`.
+            options: As for `stream`.
+
+        Returns:
+            A cold Stream of `Mapped(input, value, error)`.
+
+        Raises:
+            EndpointError: For an id or URL that no request may go to.
+            TypeError, ValueError: For inputs or an option that make no sense.
+
+        Examples:
+            >>> from rxfal.testing import FalServer
+            >>> with FalServer(models=True) as server, server.client() as client:
+            ...     prompts = ({"prompt": f"a haiku about {subject}"} for subject in ("rain", "tea"))
+            ...     results = list(client.map_concurrent(prompts, "fal-ai/any-llm", ordered=True))
+            >>> [result.input["prompt"] for result in results]
+            ['a haiku about rain', 'a haiku about tea']
+        """
+        self.stream(app, output=output, **options)  # so that what is wrong with them is said at the call
+        return _concurrent.map_concurrent(
+            inputs,
+            lambda item: self.stream(app, item, output=output, **options),
+            concurrency,
+            ordered,
+            errors=errors,
+            name=f"map_concurrent {app}",
+        )
 
 
 class Client(Verbs):
@@ -286,7 +341,7 @@ class _DefaultVerbs(Verbs):
     """The module's functions: the verbs of whatever client is the default when they are called."""
 
     def _connections(self) -> tuple[Http, TokenCache]:
-        return default_client()._connections()
+        return default_client()._connections()  # pyright: ignore[reportPrivateUsage]
 
 
 _lock = threading.Lock()
@@ -336,3 +391,4 @@ _verbs = _DefaultVerbs()
 stream = _verbs.stream
 stream_events = _verbs.stream_events
 upload = _verbs.upload
+map_concurrent = _verbs.map_concurrent

@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar, cast
 from reactivex import Observable, abc
 from reactivex.internal import SequenceContainsNoElementsError
 
-from .loop import foreign_background_loop, running_loop
+from .loop import foreign_background_loop, running_loop, subscribing_on
 from .scheduler import LoopScheduler
 
 _T = TypeVar("_T")
@@ -165,12 +165,13 @@ def _pull(source: Observable[_T], scheduler: LoopScheduler, size: int) -> Genera
             if inbox.qsize() <= half:  # the consumer's thread emptied it between the two lines
                 gate.open()
 
-    subscription = source.subscribe(
-        on_next,
-        lambda error: inbox.put(_End(error)),
-        lambda: inbox.put(_End(None)),
-        scheduler=scheduler,
-    )
+    with subscribing_on(scheduler.loop):
+        subscription = source.subscribe(
+            on_next,
+            lambda error: inbox.put(_End(error)),
+            lambda: inbox.put(_End(None)),
+            scheduler=scheduler,
+        )
     try:
         while True:
             item = inbox.get()
@@ -234,7 +235,8 @@ def last_blocking(source: Observable[_T], scheduler: abc.SchedulerBase | None = 
     """
     loop = foreign_background_loop("run()")
     observer = _Last[_T]()
-    subscription = source.subscribe(observer, scheduler=scheduler or LoopScheduler(loop))
+    with subscribing_on(loop):
+        subscription = source.subscribe(observer, scheduler=scheduler or LoopScheduler(loop))
     try:
         return observer.outcome.result()
     finally:

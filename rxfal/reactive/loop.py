@@ -11,7 +11,8 @@ import atexit
 import os
 import threading
 import warnings
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 EXIT_GRACE = 1.0
@@ -31,6 +32,7 @@ class ReaderTask(asyncio.Task[None]):
     def __init__(self, coro: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop, name: str) -> None:
         super().__init__(coro, loop=loop, name=name)
         self.loop_ended = False
+        self.disposed = False
         self.alive.add(self)
         self.add_done_callback(_retrieve)
 
@@ -40,7 +42,7 @@ class ReaderTask(asyncio.Task[None]):
         return super().cancel(msg)
 
     def forget(self) -> None:
-        """Let go of a reader whose loop was closed under it: it can't be cancelled any more."""
+        """Let go of a reader whose loop stands still: if it is closed before it runs again, nothing can cancel it."""
         self.alive.discard(self)
         self._log_destroy_pending = False
 
@@ -57,7 +59,7 @@ class BackgroundLoop:
 
     def __init__(self) -> None:
         self._closing = False
-        self._left_open: list[str] = []
+        self._left_open: list[str] | None = None
         started = threading.Event()
         self._thread = threading.Thread(target=self._main, args=(started,), name="rxfal-loop", daemon=True)
         self._thread.start()
@@ -74,7 +76,12 @@ class BackgroundLoop:
                     self.loop.call_exception_handler(
                         {"message": f"a callback on rxfal's background loop raised {error!r}", "exception": error}
                     )
-            self._left_open = sorted(task.get_name() for task in ReaderTask.alive if task.get_loop() is self.loop)
+            self._left_open = self._open_streams()
+
+    def _open_streams(self) -> list[str]:
+        # A disposed one that is still closing its connection has done nothing wrong.
+        tasks = ReaderTask.alive.copy()
+        return sorted(task.get_name() for task in tasks if task.get_loop() is self.loop and not task.disposed)
 
     def is_current(self) -> bool:
         """Whether the calling thread is the loop's own."""
@@ -88,10 +95,11 @@ class BackgroundLoop:
         except RuntimeError:  # closed already
             return
         self._thread.join(EXIT_GRACE)
-        if self._left_open:
+        left_open = self._open_streams() if self._left_open is None else self._left_open  # None: a callback blocks it
+        if left_open:
             warnings.warn(
-                f"the program ended while {len(self._left_open)} stream(s) were still open: "
-                f"{', '.join(self._left_open)}. Wait for them with .run(), a for loop or an event that on_completed "
+                f"the program ended while {len(left_open)} stream(s) were still open: "
+                f"{', '.join(left_open)}. Wait for them with .run(), a for loop or an event that on_completed "
                 "sets, or dispose of them.",
                 RuntimeWarning,
                 stacklevel=2,
@@ -119,9 +127,26 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
     return asyncio._get_running_loop()
 
 
+class _Override(threading.local):
+    loop: asyncio.AbstractEventLoop | None = None
+
+
+_override = _Override()
+
+
+@contextmanager
+def subscribing_on(loop: asyncio.AbstractEventLoop) -> Generator[None]:
+    """Within the block, `current_loop` on this thread is `loop`: for a thread that is about to block its own."""
+    before, _override.loop = _override.loop, loop
+    try:
+        yield
+    finally:
+        _override.loop = before
+
+
 def current_loop() -> asyncio.AbstractEventLoop:
     """The event loop that a subscription made here and now runs on: the running one, else the background loop."""
-    return running_loop() or background_loop().loop
+    return _override.loop or running_loop() or background_loop().loop
 
 
 def foreign_background_loop(what: str) -> asyncio.AbstractEventLoop:

@@ -11,7 +11,7 @@ import asyncio
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from reactivex import abc
 from reactivex.disposable import SingleAssignmentDisposable
@@ -42,7 +42,7 @@ class ChainObserver(abc.ObserverBase[_T_in]):
         if not self.is_stopped:
             try:
                 self._on_next(value)
-            except Exception as error:
+            except BaseException as error:
                 self._next_failed(error)
 
     def on_error(self, error: Exception) -> None:
@@ -71,8 +71,10 @@ class ChainObserver(abc.ObserverBase[_T_in]):
         finally:
             self._subscription.dispose()
 
-    def _next_failed(self, error: Exception) -> None:
-        self.on_error(error)
+    def _next_failed(self, error: BaseException) -> None:
+        self.on_error(cast(Exception, error))  # SystemExit too: who waits for the end must not wait for ever
+        if not isinstance(error, Exception):
+            raise error
 
     def _unhandled(self, error: Exception) -> None:
         raise error
@@ -98,18 +100,24 @@ class OutermostObserver(ChainObserver[_T_in]):
     def _end(self, callback: Callable[..., None], *args: Exception) -> None:
         try:
             super()._end(callback, *args)
-        except Exception as error:
+        except BaseException as error:
             self._report(f"a callback raised {error!r}", error)
 
-    def _next_failed(self, error: Exception) -> None:
+    def _next_failed(self, error: BaseException) -> None:
         self.dispose()
         self._report(f"on_next raised {error!r}, the subscription was disposed", error)
 
     def _unhandled(self, error: Exception) -> None:
         self._report(f"an error and no on_error callback: {error!r}", error)
 
-    def _report(self, what: str, error: Exception) -> None:
+    def _report(self, what: str, error: BaseException) -> None:
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):  # these mean the program
+            raise error
         self._loop().call_exception_handler({"message": f"stream {self._name}: {what}", "exception": error})
+
+
+def _is_async(function: object) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
 
 
 def refuse_coroutine_functions(**callbacks: Callable[..., Any] | None) -> None:
@@ -118,7 +126,7 @@ def refuse_coroutine_functions(**callbacks: Callable[..., Any] | None) -> None:
         while isinstance(callback, functools.partial):
             callback = callback.func
         call = getattr(type(callback), "__call__", None)  # an object with an `async def __call__`  # noqa: B004
-        if inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(call):
+        if any(map(_is_async, (callback, call))):
             raise TypeError(
                 f"{name} is an async function, which a subscription would never await: iterate with `async for`, or "
                 "await each item with ops.flat_map(lambda item: asyncio.ensure_future(handle(item)))."

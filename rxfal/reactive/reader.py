@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from reactivex import abc
 
@@ -73,12 +73,15 @@ class Reader(abc.DisposableBase, Generic[_T]):
         self._is_disposed = True
         if running_loop() is self._loop:
             self._cancel()
-        else:
-            try:
-                self._loop.call_soon_threadsafe(self._cancel)
-            except RuntimeError:  # the loop is closed, so nothing can be cancelled any more
-                if self._task is not None:
-                    self._task.forget()
+            return
+        if self._task is not None:
+            self._task.disposed = True
+            if not self._loop.is_running():
+                self._task.forget()  # the call below holds it now, for as long as there is a loop to make it
+        try:
+            self._loop.call_soon_threadsafe(self._cancel)
+        except RuntimeError:  # the loop is closed
+            pass
 
     def _start(self) -> None:
         if not self._is_disposed:
@@ -86,6 +89,7 @@ class Reader(abc.DisposableBase, Generic[_T]):
 
     def _cancel(self) -> None:
         if self._task is not None:
+            self._task.disposed = True
             self._task.cancel()
 
     async def _run(self) -> None:
@@ -103,5 +107,8 @@ class Reader(abc.DisposableBase, Generic[_T]):
             raise
         except Exception as error:
             self._observer.on_error(error)
+        except (KeyboardInterrupt, SystemExit) as error:  # who waits for the stream must not wait for ever
+            self._observer.on_error(cast(Exception, error))
+            raise
         else:
             self._observer.on_completed()

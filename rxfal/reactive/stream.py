@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Itera
 from typing import Any, TypeVar, cast, overload
 
 from reactivex import ConnectableObservable, Observable, abc, typing
-from reactivex import operators as rx_ops
 from reactivex.disposable import Disposable
 from reactivex.scheduler import CurrentThreadScheduler
 
@@ -134,28 +133,10 @@ class Stream(Fluent[_T_out]):
         finally:
             _subscribing.depth -= 1
 
-    def pipe(self, *operators: Callable[[Any], Any]) -> Any:  # typed by Fluent
-        """Compose operators from left to right, as reactivex does; an Observable that comes out is a Stream.
-
-        Args:
-            operators: Functions from an Observable to an Observable (or to anything, in the last place).
-
-        Returns:
-            A Stream, or whatever else the last operator returned.
-
-        Examples:
-            >>> import reactivex as rx
-            >>> from rxfal import operators as ops
-            >>> from_observable(rx.range(10)).pipe(ops.filter(lambda x: x % 2), ops.sum()).run()
-            25
-        """
-        result: Any = self
-        for operator in operators:
-            result = self._adopt(operator(result))
-        return cast("Any", result)
-
     def _adopt(self, result: Any) -> Any:
-        if isinstance(result, Observable) and not isinstance(result, Stream):
+        if isinstance(result, list):  # what `partition` gives
+            return [self._adopt(part) for part in cast("list[Any]", result)]
+        if isinstance(result, Observable):
             return from_observable(cast("Observable[Any]", result), name=self.name)
         return result
 
@@ -222,7 +203,7 @@ class Stream(Fluent[_T_out]):
         """
         return last_blocking(self, scheduler)
 
-    # rxfal's own versions of operators, and reactivex's fluent methods that go round `pipe`.
+    # rxfal's own versions of operators.
 
     def share(self) -> Stream[_T_out]:
         """One subscription to the source for all present subscribers; see `rxfal.operators.share`."""
@@ -272,51 +253,12 @@ class Stream(Fluent[_T_out]):
         """Whether this and the other sequence have equal items and ends."""
         return self.pipe(sequence_equal(second, comparer))
 
-    def switch_latest(self) -> Stream[Any]:
-        """Of a stream of streams, the items of the newest one."""
-        return self.pipe(rx_ops.switch_latest())
-
-    def exclusive(self) -> Stream[Any]:
-        """Of a stream of streams, the items of the one in progress; those that start meanwhile are dropped."""
-        return self.pipe(rx_ops.exclusive())
-
-    def pluck(self, key: str) -> Stream[Any]:
-        """The value at `key` of each item."""
-        return self.pipe(rx_ops.pluck(key))
-
-    def dematerialize(self) -> Stream[Any]:
-        """The items, error and end that a stream of notifications stands for."""
-        return self.pipe(rx_ops.dematerialize())
-
-    def partition(  # pyright: ignore[reportIncompatibleMethodOverride] (a list is invariant)
-        self, predicate: typing.Predicate[_T_out]
-    ) -> list[Stream[_T_out]]:
-        """Two streams over one subscription: the items for which `predicate` holds, and the rest."""
-        return [self._adopt(part) for part in rx_ops.partition(predicate)(self)]
-
-    def partition_indexed(  # pyright: ignore[reportIncompatibleMethodOverride]
-        self, predicate_indexed: typing.PredicateIndexed[_T_out]
-    ) -> list[Stream[_T_out]]:
-        """As `partition`, with the item's index as the second argument."""
-        return [self._adopt(part) for part in rx_ops.partition_indexed(predicate_indexed)(self)]
-
-    def __add__(self, other: Observable[_T_out]) -> Stream[_T_out]:
-        """This stream, then the other."""
-        return self._adopt(super().__add__(other))
-
-    def __iadd__(self, other: Observable[_T_out]) -> Stream[_T_out]:
-        return self + other
-
-    def __getitem__(self, key: slice | int) -> Stream[_T_out]:
-        """The items at a position or in a slice, counted from either end."""
-        return self._adopt(super().__getitem__(key))
-
 
 class ConnectableStream(Stream[_T], ConnectableObservable[_T]):  # pyright: ignore[reportIncompatibleMethodOverride]
     """What `publish`, `replay` and `multicast` of a Stream give: it starts its one source at `connect()`."""
 
     def __init__(self, source: Observable[_T], subject: abc.SubjectBase[_T], *, name: str = "stream") -> None:
-        ConnectableObservable[_T].__init__(self, source, subject)
+        ConnectableObservable.__init__(self, source, subject)  # pyright: ignore[reportUnknownMemberType]
         self.name = name
 
     def auto_connect(self, subscriber_count: int = 1) -> Stream[_T]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, cast
 
 from pydantic import BaseModel, RootModel
@@ -71,6 +72,7 @@ class PreparedInput:
     Args:
         value: The input.
         what: What it is called in messages.
+        find_files: Whether to look for files at all; else they stay where they are.
 
     Attributes:
         uploads: Its files, each once, in the order in which they stand there.
@@ -88,13 +90,13 @@ class PreparedInput:
         ValueError: input.image is empty: there is nothing to upload
     """
 
-    def __init__(self, value: Any, *, what: str = "input") -> None:
+    def __init__(self, value: Any, *, what: str = "input", find_files: bool = True) -> None:
         found: dict[int, Upload] = {}
 
         def prepare(value: Any, place: tuple[str | int, ...]) -> Any:
             if isinstance(value, Uploaded):
                 return value.url
-            if not is_file(value):
+            if not find_files or not is_file(value):
                 return value
             if id(value) not in found:  # an Upload keeps its source alive, so that no other object gets this id
                 found[id(value)] = Upload(value, place=_format(what, place))
@@ -119,7 +121,14 @@ class PreparedInput:
         Raises:
             TypeError: A model that can't be dumped with text in the place of its files.
         """
-        urls = await _gather(self.uploads, upload)
+        return self.value(await _gather(self.uploads, upload))
+
+    def value(self, urls: Mapping[Upload, str] = MappingProxyType({})) -> Any:
+        """The value to send, with these URLs in the place of its files; an input without files needs none.
+
+        Raises:
+            TypeError: A model that can't be dumped with text in the place of its files.
+        """
 
         def replace(value: Any, place: tuple[str | int, ...]) -> Any:
             return urls[value] if isinstance(value, Upload) else value

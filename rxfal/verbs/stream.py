@@ -1,19 +1,21 @@
 """`stream` and `stream_events`: one request, and its body handed on as it arrives.
 
-The way of a byte: `Response.read_chunk` (socket) to `SSEDecoder.feed_raw` (payloads) to the payload decoder (values) to
-`sink.on_next` (the subscriber). Between two events the reader looks at the demand gate, and reads no further while it is
-closed.
+The way of a byte: `Response.read_chunk` (socket) to `SSEDecoder.feed_raw` (payloads) to the payload decoder (values)
+to `sink.on_next` (the subscriber). Between two events the reader looks at the demand gate, and reads no further while
+it is closed.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TypedDict, TypeVar
+from typing import Any, Literal, NamedTuple, TypedDict, TypeVar, cast
 
+from multidict import CIMultiDict
 from pydantic import SecretStr
+from pydantic_core import from_json
 
 from rxfal.errors import ApiError, CredentialsError, DecodeError
 from rxfal.reactive.observer import refuse_coroutine_functions
@@ -22,10 +24,12 @@ from rxfal.reactive.stream import Stream, create
 from rxfal.wire.config import Config
 from rxfal.wire.credentials import TokenCache
 from rxfal.wire.endpoints import Endpoint, encode_query
+from rxfal.wire.failures import error_from_response
 from rxfal.wire.http import Http, Request, Response
 from rxfal.wire.payload import encode_json, payload_decoder
 from rxfal.wire.sse import ServerSentEvent, SSEDecoder
 
+from .inputs import PreparedInput
 from .silence import SilenceLimit
 from .storage import Uploader
 
@@ -72,13 +76,12 @@ class StreamOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamCall:
-    """Everything about one call of `stream`, checked; each subscription opens a request of its own from it."""
+    """Everything about one call of `stream`, checked at the call; each subscription opens a request of its own."""
 
     http: Http
     tokens: TokenCache
-    uploader: Uploader | None
     endpoint: Endpoint
-    input: Any
+    input: PreparedInput
     path: str | None
     method: str
     query: Mapping[str, Any]
@@ -95,39 +98,15 @@ class StreamCall:
                 raise ValueError(f"{name} is in seconds and above 0, or None for no limit; got {seconds!r}")
         if self.auth not in ("key", "token"):
             raise ValueError(f"auth is 'key' or 'token', not {self.auth!r}")
-        if self.method == "GET" and not isinstance(self.input, Mapping | None):
-            raise TypeError(f"with method GET the input becomes the query: a mapping, not {type(self.input).__name__}")
         refuse_coroutine_functions(on_open=self.on_open)
-        self.endpoint.stream_url(self.config, path=self.path, query=encode_query(self.query))
-
-    @property
-    def config(self) -> Config:
-        return self.http.config
+        if not self.input.uploads:
+            self._request(self.input.value(), token=None)
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[Response]:
+    async def open(self) -> AsyncGenerator[Response]:
         """Upload what the input holds, send the request, and leave the response open for the block."""
-        value = self.input if self.uploader is None else await self.uploader.transform_input(self.input)
-        query, body = dict(self.query), None
-        headers = {**_STREAM_HEADERS, **self.headers}
-        if self.method == "GET":
-            query = {**(value or {}), **query}
-        else:
-            body = encode_json({} if value is None else value)
-            headers.setdefault("Content-Type", "application/json")
-        token = await self._token()
-        request = Request(
-            method=self.method,
-            url=self.endpoint.stream_url(self.config, path=self.path, query=encode_query(query)),
-            endpoint=self.endpoint.id,
-            headers=headers,
-            body=body,
-            auth=token is None,
-            token=token,
-            response_timeout=self.response_timeout,
-            retry="never-started",
-        )
-        async with self.http.exchange(request) as response:
+        value = await Uploader(self.http).resolve(self.input)
+        async with self.http.exchange(self._request(value, await self._token())) as response:
             if response.status == 204:
                 raise ApiError(
                     "the response body is empty (204)",
@@ -139,6 +118,28 @@ class StreamCall:
                 self.on_open(ResponseInfo(response.status, response.headers, response.request_id))
             yield response
 
+    def _request(self, value: Any, token: SecretStr | None) -> Request:
+        query, body = self.query, None
+        headers = CIMultiDict(_STREAM_HEADERS)
+        if self.method == "GET":
+            if not isinstance(value, Mapping | None):
+                raise TypeError(f"with method GET the input becomes the query: a mapping, not {type(value).__name__}")
+            query = {**encode_query(cast("Mapping[str, Any]", value or {}), what="input"), **query}
+        else:
+            body = encode_json({} if value is None else value)
+            headers["Content-Type"] = "application/json"
+        headers.update(self.headers)
+        return Request(
+            method=self.method,
+            url=self.endpoint.stream_url(self.http.config, path=self.path, query=query),
+            endpoint=self.endpoint.id,
+            headers=headers,
+            body=body,
+            auth=token is None,
+            token=token,
+            response_timeout=self.response_timeout,
+        )
+
     def limit(self, response: Response) -> SilenceLimit:
         """The limit on the silence of this response."""
         return SilenceLimit(self.timeout, endpoint=self.endpoint.id, request_id=response.request_id)
@@ -148,8 +149,8 @@ class StreamCall:
             return None
         if self.token_provider is None:
             return await self.tokens.token(self.endpoint.alias)
-        url_path = self.endpoint.stream_url(self.config, path=self.path).path.strip("/")
-        token = self.token_provider(url_path)
+        app = self.endpoint.stream_url(Config(), path=self.path).path.strip("/")
+        token = self.token_provider(app)
         if inspect.isawaitable(token):
             token = await token
         if not token or not isinstance(token, str):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -188,7 +189,7 @@ def stream_events(call: StreamCall) -> Stream[ServerSentEvent]:
                     data=b"",
                     endpoint=call.endpoint.id,
                 )
-            decoder = SSEDecoder(call.config.max_event_size)
+            decoder = SSEDecoder(call.http.config.max_event_size)
             with call.limit(response) as limit:
                 while not sink.stopped:
                     chunk = await limit.wait(response.read_chunk)
@@ -203,7 +204,7 @@ def stream_events(call: StreamCall) -> Stream[ServerSentEvent]:
 
 
 async def _read_events(call: StreamCall, response: Response, sink: Sink[Any], decode: Callable[[bytes], Any]) -> None:
-    decoder = SSEDecoder(call.config.max_event_size)
+    decoder = SSEDecoder(call.http.config.max_event_size)
     on_next, gate = sink.on_next, sink.gate
     with call.limit(response) as limit:
         while not sink.stopped:
@@ -226,6 +227,18 @@ async def _read_binary(call: StreamCall, response: Response, sink: Sink[Any]) ->
             sink.on_next(chunk)
             if sink.gate.closed:
                 await sink.gate.wait()
+
+
+def _event_error(data: bytes, response: Response, endpoint: str) -> ApiError:
+    """The error that an event named `error` stands for: its data reads like the body of an error response."""
+    try:
+        body: Any = from_json(data)
+    except ValueError:
+        body = None
+    status = cast("dict[str, Any]", body).get("status") if isinstance(body, dict) else None
+    if not isinstance(status, int) or not 400 <= status < 600:
+        status = 500
+    return error_from_response(status, response.headers, data, endpoint=endpoint, had_key=True)
 
 
 def _last(event: _T | None) -> tuple[_T, ...]:
