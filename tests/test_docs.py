@@ -1,0 +1,97 @@
+"""The samples of README.md and docs/ run, page by page, against the embedded server.
+
+A page is one program: its Python blocks run in order in one namespace, as in a notebook, with the default client at the
+embedded server. Blocks with a bare `await` run on the page's event loop, the others outside of any. A block whose fence
+says `no-run` is only compiled. Test functions on a page then run with the fixtures that they name.
+"""
+
+import ast
+import asyncio
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+import rxfal.client
+from rxfal.testing import FalServer
+
+_ROOT = Path(__file__).parent.parent
+_PAGES = [_ROOT / "README.md", *sorted(_ROOT.glob("docs/**/*.md"))]
+_FENCE = re.compile(r"^```(?:\{ *\.)?python\b([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+class _Block(NamedTuple):
+    line: int
+    runs: bool
+    source: str
+
+
+def _blocks(page: Path) -> list[_Block]:
+    text = page.read_text()
+    return [
+        _Block(text[: found.start()].count("\n") + 1, "no-run" not in found[1], found[2])
+        for found in _FENCE.finditer(text)
+    ]
+
+
+def _compile(block: _Block, page: Path) -> Any:
+    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    return compile("\n" * block.line + block.source, str(page), "exec", flags=flags, dont_inherit=True)
+
+
+@pytest.fixture
+def server() -> Iterator[FalServer]:
+    with FalServer(models=True, pace=0) as server, server.client() as client:
+        before = rxfal.client.set_default(client)
+        try:
+            yield server
+        finally:
+            rxfal.client.set_default(before)
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in _PAGES if _blocks(page)], ids=lambda page: str(page.relative_to(_ROOT))
+)
+def test_the_samples_of_a_page_run(
+    page: Path, server: FalServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"__name__": "sample"}
+    with asyncio.Runner() as runner:
+        for block in _blocks(page):
+            code = _compile(block, page)
+            if not block.runs:
+                continue
+            if code.co_flags & inspect.CO_COROUTINE:
+                runner.run(eval(code, names))
+            else:
+                exec(code, names)
+    for name, test in names.items():
+        if name.startswith("test_"):
+            _run_test(test)
+
+
+def _run_test(test: Any) -> None:
+    with FalServer() as server, server.client() as client:
+        before = rxfal.client.set_default(client)
+        try:
+            given = {"fal_server": server, "rxfal_client": client}
+            result = test(**{name: given[name] for name in inspect.signature(test).parameters})
+            if inspect.iscoroutine(result):
+                asyncio.run(result)
+        finally:
+            rxfal.client.set_default(before)
+
+
+def test_few_samples_are_left_unrun() -> None:
+    blocks = [block for page in _PAGES for block in _blocks(page)]
+    assert sum(not block.runs for block in blocks) <= len(blocks) // 10
+
+
+@pytest.mark.parametrize("page", _PAGES, ids=lambda page: str(page.relative_to(_ROOT)))
+def test_the_links_of_a_page_lead_to_files(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#\s]+)", page.read_text())
+    assert [link for link in links if not (page.parent / link).exists()] == []
