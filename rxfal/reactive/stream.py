@@ -95,19 +95,15 @@ class Stream(Fluent[_T_out]):
         if isinstance(on_next, abc.ObserverBase) or callable(getattr(on_next, "on_next", None)):
             target = cast("abc.ObserverBase[_T_out]", on_next)
             on_next, on_error, on_completed = target.on_next, target.on_error, target.on_completed
-        else:
-            refuse_coroutine_functions(on_next=on_next, on_error=on_error, on_completed=on_completed)
-        # Operators hand their scheduler up the chain. None, or a scheduler of the user's own that no subscription
-        # in progress has handed on, is therefore the mark of the outermost subscription.
-        if isinstance(scheduler, LoopScheduler) or (scheduler is not None and _subscribing.depth):
+        refuse_coroutine_functions(on_next=on_next, on_error=on_error, on_completed=on_completed)
+        loop = current_loop() if scheduler is None else None
+        # Operators subscribe while they are subscribed to, or later with the scheduler that they were given: neither
+        # is therefore the mark of the outermost subscription.
+        if _subscribing.depth or isinstance(scheduler, LoopScheduler):
             observer = ChainObserver(on_next, on_error, on_completed)
-        elif scheduler is not None:
-            observer = OutermostObserver(on_next, on_error, on_completed, self.name, current_loop)
         else:
-            loop = current_loop()
-            scheduler = LoopScheduler(loop)
-            observer = OutermostObserver(on_next, on_error, on_completed, self.name, lambda: loop)
-        self._attach(observer, scheduler)
+            observer = OutermostObserver(on_next, on_error, on_completed, self.name, lambda: loop or current_loop())
+        self._attach(observer, scheduler or LoopScheduler(loop or current_loop()))
         return Disposable(observer.dispose)
 
     def _attach(self, observer: ChainObserver[_T_out], scheduler: abc.SchedulerBase) -> None:
