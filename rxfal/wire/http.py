@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from yarl import URL
 
 from rxfal._version import __version__
-from rxfal.errors import ApiError, FalError, StreamTimeoutError, TransportError
+from rxfal.errors import ApiError, StreamTimeoutError, TransportError
 from rxfal.wire.config import Config
 from rxfal.wire.endpoints import may_see_credential
 from rxfal.wire.failures import error_from_response, transport_error
@@ -76,10 +76,18 @@ class Request:
 class Response:
     """A response whose headers are in; its body is read inside the block of `Http.exchange`."""
 
-    __slots__ = ("_content", "_endpoint", "_raw", "_secrets", "content_type", "headers", "request_id", "status")
+    __slots__ = (
+        "_content",
+        "_endpoint",
+        "_lasts_as_the_connection",
+        "_secrets",
+        "content_type",
+        "headers",
+        "request_id",
+        "status",
+    )
 
     def __init__(self, raw: aiohttp.ClientResponse, endpoint: str, secrets: tuple[str, ...]) -> None:
-        self._raw = raw
         self._content = raw.content
         self._endpoint = endpoint
         self._secrets = secrets
@@ -87,6 +95,7 @@ class Response:
         self.headers: CIMultiDictProxy[str] = raw.headers
         self.request_id: str | None = raw.headers.get("x-fal-request-id")
         self.content_type = raw.content_type
+        self._lasts_as_the_connection = not ("Content-Length" in raw.headers or "Transfer-Encoding" in raw.headers)
 
     async def read_chunk(self) -> bytes:
         """All that has come: waits for at least one byte, and is empty at the clean end of the body.
@@ -95,7 +104,10 @@ class Response:
             TransportError: The body was cut short; raised only after everything that had come was given out.
         """
         try:
-            return await self._content.readany()
+            chunk = await self._content.readany()
+            if not chunk and self._lasts_as_the_connection:
+                self._check_end_of_connection()
+            return chunk
         except _BROKEN as error:
             # aiohttp raises at once, though bytes are left that came before the failure; this is the part of its
             # reading methods that takes them.
@@ -103,7 +115,16 @@ class Response:
             if left:
                 return left
             failure, cause = transport_error(error, endpoint=self._endpoint, secrets=self._secrets)
-        raise failure from cause
+        try:
+            raise failure from cause
+        finally:
+            del failure, cause  # its traceback holds this frame
+
+    def _check_end_of_connection(self) -> None:
+        # To aiohttp a body that ends with its connection is whole, also when the connection was reset.
+        protocol: Any = self._content._protocol  # pyright: ignore[reportPrivateUsage]
+        if isinstance(error := protocol.exception(), OSError):
+            raise error
 
     async def read(self) -> bytes:
         """The rest of the body, whole.
@@ -204,9 +225,8 @@ class Http:
         proxy = session.proxy_for(url)
         if proxy is not None and proxy.raw_password:
             secrets += proxy.raw_password, unquote(proxy.raw_password)
-        body = request.body() if callable(request.body) else request.body
-        if isinstance(body, bytes) and len(body) > _LARGE_BODY:
-            body = io.BytesIO(body)
+        body_errors: list[Exception] = []
+        body = _payload(request.body, body_errors)
         logger.debug("%s %s", request.method, request.url.with_query(None))
         deadline = asyncio.timeout(request.response_timeout)
         try:
@@ -215,13 +235,12 @@ class Http:
                     request.method, url, headers=headers, data=body, proxy=proxy, allow_redirects=False
                 )
         except (*_BROKEN, ValueError) as error:
-            if isinstance(error, FalError):  # from the body, which is the caller's
-                raise
-            if deadline.expired() and request.response_timeout is not None:
+            if body_errors:
+                failure, cause = body_errors[0], body_errors[0].__cause__
+            elif deadline.expired() and request.response_timeout is not None:
                 seconds = request.response_timeout
                 message = f"no response headers came within {seconds:g} seconds; wait longer with response_timeout=..."
-                failure: FalError = StreamTimeoutError(seconds, message=message, endpoint=request.endpoint)
-                cause = None
+                failure, cause = StreamTimeoutError(seconds, message=message, endpoint=request.endpoint), None
             else:
                 failure, cause = transport_error(error, endpoint=request.endpoint, secrets=secrets)
         else:
@@ -238,7 +257,10 @@ class Http:
                 secrets=secrets,
             )
         # Outside the except clause: the original would stay on it as context, with a URL that may hold a token.
-        raise failure from cause
+        try:
+            raise failure from cause
+        finally:
+            del failure, cause  # its traceback holds this frame
 
     async def _address(self, request: Request) -> tuple[URL, CIMultiDict[str], tuple[str, ...]]:
         """Where to send a request and with which headers, and the secrets that are in the two."""
@@ -263,6 +285,24 @@ class Http:
         if request.content_length is not None:
             headers["Content-Length"] = str(request.content_length)
         return url, headers, secrets
+
+
+def _payload(body: Body, errors: list[Exception]) -> bytes | io.BytesIO | AsyncIterable[bytes] | None:
+    """A body as aiohttp wants it. What the caller's function raises is kept in `errors`: aiohttp makes words of it."""
+    if isinstance(body, bytes) and len(body) > _LARGE_BODY:
+        return io.BytesIO(body)
+    if body is None or isinstance(body, bytes):
+        return body
+
+    async def pieces() -> AsyncGenerator[bytes]:
+        try:
+            async for piece in body():
+                yield piece
+        except Exception as error:
+            errors.append(error)
+            raise
+
+    return pieces()
 
 
 def _let_go(raw: aiohttp.ClientResponse) -> None:

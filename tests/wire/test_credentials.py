@@ -1,0 +1,231 @@
+"""Where the key comes from, and tokens: cached, refreshed in time, asked for once."""
+
+import asyncio
+import threading
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from aioresponses import aioresponses
+from pydantic import SecretStr
+
+from rxfal.errors import ApiError, CredentialsError
+from rxfal.wire.config import Config
+from rxfal.wire.credentials import Credentials, TokenCache
+from rxfal.wire.http import Http
+from tests.wire.servers import answer, replies, scripted
+
+MakeHttp = Callable[..., Http]
+
+
+async def an_async_key() -> str:
+    return "async-key"
+
+
+@pytest.mark.parametrize(
+    ("source", "key"),
+    [
+        ("a-key", "a-key"),
+        (SecretStr("hidden"), "hidden"),
+        (" spaced\n", "spaced"),
+        ("", None),
+        ("  ", None),
+        (lambda: "given", "given"),
+        (lambda: SecretStr("given"), "given"),
+        (lambda: "", None),
+        (an_async_key, "async-key"),
+        (None, "from-config"),
+    ],
+)
+async def test_the_key_comes_from_its_source(source: Any, key: str | None):
+    found = await Credentials(source, Config(key="from-config")).key()
+    assert (found and found.get_secret_value()) == key
+
+
+async def test_a_function_is_asked_every_time():
+    keys = iter(["one", "two"])
+    credentials = Credentials(lambda: next(keys), Config())
+    assert [(await credentials.key()).get_secret_value() for _ in range(2)] == ["one", "two"]  # pyright: ignore
+
+
+@pytest.mark.parametrize("given", [None, 5, b"bytes"])
+async def test_what_is_no_text_is_refused(given: Any):
+    with pytest.raises(CredentialsError, match=type(given).__name__):
+        await Credentials(lambda: given, Config()).key()
+
+
+async def test_a_function_that_fails_is_named_and_its_error_kept():
+    def fail() -> str:
+        raise KeyError("vault")
+
+    with pytest.raises(CredentialsError, match="KeyError") as caught:
+        await Credentials(fail, Config()).key()
+    assert isinstance(caught.value.__cause__, KeyError)
+
+
+@pytest.mark.parametrize("key", ["two\nlines", "schlüssel", "tab\there", "nul\0"])
+async def test_a_key_that_no_header_can_carry_is_refused_without_showing_it(key: str):
+    with pytest.raises(CredentialsError) as caught:
+        Credentials(key, Config())
+    assert key not in str(caught.value)
+    with pytest.raises(CredentialsError):
+        await Credentials(lambda: key, Config()).key()
+
+
+def test_wrong_credentials_are_an_error_at_once():
+    with pytest.raises(CredentialsError):
+        Credentials(5, Config())  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("source", ["the-secret", SecretStr("the-secret"), lambda: "the-secret", None])
+def test_no_repr_shows_the_key(source: Any):
+    config = Config(key="the-secret")
+    credentials = Credentials(source, config)
+    assert "the-secret" not in f"{credentials!r} {credentials} {config!r} {Http(config, credentials)!r}"
+
+
+# Tokens
+
+
+async def test_a_token_is_asked_for_with_the_key_and_kept(make_http: MakeHttp):
+    received: list[bytes] = []
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head: bytes) -> None:
+        received.append(await reader.readexactly(48))
+        writer.write(answer(b'"a-token"'))
+
+    async with scripted(handler) as server:
+        tokens = TokenCache(make_http(server.url))
+        assert (await tokens.token("flux")).get_secret_value() == "a-token"
+        assert (await tokens.token("flux")).get_secret_value() == "a-token"
+    assert received == [b'{"allowed_apps":["flux"],"token_expiration":120}']
+    assert server.heads[0].startswith(b"POST /rest/tokens/ HTTP/1.1") and len(server.heads) == 1
+    assert b"Authorization: Key the-secret-key" in server.heads[0]
+    assert "a-token" not in repr(tokens)
+
+
+@pytest.mark.parametrize("body", ['"t-1"', '{"token": "t-1"}', '{"detail": "t-1"}'])
+async def test_every_form_of_the_answer_is_understood(make_http: MakeHttp, body: str):
+    with aioresponses() as mocked:
+        mocked.post("https://rest.fal.ai/tokens/", body=body)
+        config = Config()
+        http = Http(config, Credentials(None, config))
+        assert (await TokenCache(http).token("flux")).get_secret_value() == "t-1"
+        await http.aclose()
+
+
+@pytest.mark.parametrize("body", ["null", '""', "{}", "[1]", '{"token": 5}'])
+async def test_an_answer_that_is_no_token_is_a_credentials_error(make_http: MakeHttp, body: str):
+    http = make_http("http://models.test")
+    with aioresponses() as mocked:
+        mocked.post("http://models.test/rest/tokens/", body=body)
+        with pytest.raises(CredentialsError, match="not a token"):
+            await TokenCache(http).token("flux")
+
+
+async def test_a_token_is_renewed_before_it_expires(make_http: MakeHttp, monkeypatch: pytest.MonkeyPatch):
+    now = 1000.0
+    monkeypatch.setattr("rxfal.wire.credentials.time.monotonic", lambda: now)
+    async with scripted(replies(answer(b'"one"'), answer(b'"two"'))) as server:
+        tokens = TokenCache(make_http(server.url))
+        assert (await tokens.token("flux")).get_secret_value() == "one"
+        now += 107
+        assert (await tokens.token("flux")).get_secret_value() == "one"
+        now += 2
+        assert (await tokens.token("flux")).get_secret_value() == "two"
+
+
+async def test_each_app_has_its_own(make_http: MakeHttp):
+    async with scripted(replies(answer(b'"one"'), answer(b'"two"'))) as server:
+        tokens = TokenCache(make_http(server.url))
+        assert [(await tokens.token(app)).get_secret_value() for app in ("a", "b", "a")] == ["one", "two", "one"]
+
+
+class Gate:
+    """A token server that answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.asked, self.open = asyncio.Event(), asyncio.Event()
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head: bytes) -> None:
+        await reader.readexactly(45)
+        self.asked.set()
+        gone = asyncio.ensure_future(reader.read(1))
+        opened = asyncio.ensure_future(self.open.wait())
+        await asyncio.wait([gone, opened], return_when=asyncio.FIRST_COMPLETED)
+        opened.cancel()
+        if gone.done():
+            raise ConnectionError
+        gone.cancel()
+        writer.write(answer(b'"shared"'))
+
+
+async def test_many_who_ask_at_once_share_one_request(make_http: MakeHttp):
+    gate = Gate()
+    async with scripted(gate) as server:
+        tokens = TokenCache(make_http(server.url))
+        asking = [asyncio.ensure_future(tokens.token("a")) for _ in range(50)]
+        await gate.asked.wait()
+        asking.append(asyncio.ensure_future(tokens.token("a")))
+        await asyncio.sleep(0)
+        gate.open.set()
+        assert {token.get_secret_value() for token in await asyncio.gather(*asking)} == {"shared"}
+        assert len(server.heads) == 1
+
+
+async def test_one_who_leaves_does_not_disturb_the_others(make_http: MakeHttp):
+    gate = Gate()
+    async with scripted(gate) as server:
+        tokens = TokenCache(make_http(server.url))
+        first, second = (asyncio.ensure_future(tokens.token("a")) for _ in range(2))
+        await gate.asked.wait()
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        gate.open.set()
+        assert (await second).get_secret_value() == "shared"
+
+
+async def test_when_all_leave_the_request_is_given_up_and_can_be_made_again(make_http: MakeHttp):
+    gate = Gate()
+    before = asyncio.all_tasks()
+    async with scripted(gate) as server:
+        tokens = TokenCache(make_http(server.url))
+        asking = asyncio.ensure_future(tokens.token("a"))
+        await gate.asked.wait()
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        await asyncio.wait_for(server.gone.wait(), 2)
+        assert not [task for task in asyncio.all_tasks() - before if task.get_name().startswith("token")]
+        gate.open.set()
+        assert (await tokens.token("a")).get_secret_value() == "shared"
+
+
+async def test_an_error_reaches_all_who_asked_and_is_not_kept(make_http: MakeHttp):
+    async with scripted(replies(answer(b'{"detail": "no"}', "403 Forbidden"), answer(b'"t-1"'))) as server:
+        tokens = TokenCache(make_http(server.url))
+        failed = await asyncio.gather(*[tokens.token("a") for _ in range(3)], return_exceptions=True)
+        assert [type(error) for error in failed] == [ApiError] * 3
+        assert len(server.heads) == 1
+        assert "the-secret-key" not in "".join(traceback.format_exception(failed[0]))  # pyright: ignore
+        assert (await tokens.token("a")).get_secret_value() == "t-1"
+
+
+async def test_tokens_are_shared_between_loops(make_http: MakeHttp):
+    async with scripted(replies(answer(b'"t-1"'))) as server:
+        http = make_http(server.url)
+        tokens = TokenCache(http)
+        await tokens.token("a")
+        found: list[str] = []
+
+        def elsewhere() -> None:
+            found.append(asyncio.run(tokens.token("a")).get_secret_value())
+
+        thread = threading.Thread(target=elsewhere)
+        thread.start()
+        await asyncio.to_thread(thread.join)
+        assert found == ["t-1"] and len(server.heads) == 1
+
+

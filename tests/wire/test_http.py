@@ -1,0 +1,603 @@
+"""Requests over real sockets: what goes out, what comes back, what breaks, what is tried again."""
+
+import asyncio
+import logging
+import socket
+import traceback
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+import stamina
+from aioresponses import aioresponses
+from pydantic import SecretStr
+from yarl import URL
+
+from rxfal.errors import ApiError, CredentialsError, FalError, StreamTimeoutError, TransportError, ValidationError
+from rxfal.wire.config import Config
+from rxfal.wire.credentials import Credentials
+from rxfal.wire.http import Http, Request
+from tests.wire.servers import answer, replies, request_to, scripted
+
+MakeHttp = Callable[..., Http]
+Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Type: text/event-stream\r\nX-Fal-Request-Id: r-1\r\n\r\n"
+
+
+@pytest.fixture
+def no_waiting() -> AsyncIterator[None]:
+    """Retries without their pauses, and with all of their attempts."""
+    with stamina.set_testing(True, attempts=10, cap=True):
+        yield
+
+
+async def test_the_key_and_the_user_agent_go_out_and_the_response_comes_back(make_http: MakeHttp):
+    async with scripted(replies(answer(b"body", "200 OK", "X-Fal-Request-Id: r-1", "Content-Type: Text/Plain; a=b"))) as server:
+        http = make_http(server.url)
+        async with http.exchange(request_to(server.url)) as response:
+            assert (response.status, response.request_id, response.content_type) == (200, "r-1", "text/plain")
+            assert response.headers["x-fal-request-id"] == "r-1"
+            assert await response.read() == b"body"
+            assert await response.read_chunk() == b""
+    assert b"GET /owner/alias HTTP/1.1" in server.heads[0]
+    assert b"Authorization: Key the-secret-key\r\n" in server.heads[0]
+    assert b"User-Agent: rxfal/" in server.heads[0]
+
+
+async def test_the_callers_headers_win(make_http: MakeHttp):
+    async with scripted(replies(answer())) as server:
+        await make_http(server.url).fetch(request_to(server.url, headers={"user-agent": "mine", "X-A": "1"}))
+    assert b"user-agent: mine" in server.heads[0] and b"rxfal/" not in server.heads[0]
+    assert b"X-A: 1" in server.heads[0]
+
+
+@pytest.mark.parametrize("key", ["", None])
+async def test_without_a_key_nothing_is_sent_and_a_401_says_where_to_put_one(make_http: MakeHttp, key: str | None):
+    async with scripted(replies(answer(b'{"detail": "Authentication is required"}', "401 Unauthorized"))) as server:
+        with pytest.raises(ApiError, match=r"no FAL_KEY was found.*fal\.ai/dashboard/keys") as caught:
+            await make_http(server.url, key).fetch(request_to(server.url))
+    assert caught.value.status == 401
+    assert b"Authorization" not in server.heads[0]
+
+
+async def test_a_request_without_auth_carries_no_key(make_http: MakeHttp):
+    async with scripted(replies(answer())) as server:
+        await make_http(server.url).fetch(request_to(server.url, auth=False))
+    assert b"Authorization" not in server.heads[0]
+
+
+async def test_a_token_goes_into_the_query_and_the_key_stays_home(make_http: MakeHttp):
+    async with scripted(replies(answer())) as server:
+        await make_http(server.url).fetch(request_to(server.url, token=SecretStr("a.token+1")))
+    assert b"?fal_jwt_token=a.token%2B1 " in server.heads[0]
+    assert b"Authorization" not in server.heads[0]
+
+
+async def test_an_untrusted_host_gets_neither_key_nor_token(make_http: MakeHttp):
+    async with scripted(replies(answer())) as server:
+        http = make_http("http://127.0.0.1:1")
+        await http.fetch(request_to(server.url))
+        await http.fetch(request_to(server.url, token=SecretStr("a-long-token")))
+    assert b"Authorization" not in server.heads[0]
+    assert b"token" not in server.heads[1]
+
+
+async def test_through_a_fal_proxy_the_target_is_named_and_the_key_is_left_out(make_http: MakeHttp):
+    async with scripted(replies(answer())) as server:
+        http = make_http("http://127.0.0.1:1", proxy_url=f"{server.url}/api/fal")
+        await http.fetch(request_to("https://fal.run", headers={"x-fal-queue-priority": "low"}))
+    assert server.heads[0].startswith(b"GET /api/fal HTTP/1.1")
+    assert b"x-fal-target-url: https://fal.run/owner/alias\r\n" in server.heads[0]
+    assert b"Authorization" not in server.heads[0]
+
+
+async def test_with_a_token_a_request_does_not_pass_the_fal_proxy(make_http: MakeHttp):
+    async with scripted(replies(answer())) as server:
+        http = make_http(server.url, proxy_url="http://127.0.0.1:1/api/fal")
+        await http.fetch(request_to(server.url, token=SecretStr("a-long-token")))
+    assert b"fal_jwt_token=a-long-token" in server.heads[0]
+
+
+async def test_a_proxy_of_the_environment_is_used_and_netrc_is_not(
+    make_http: MakeHttp, monkeypatch: pytest.MonkeyPatch, tmp_path
+):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login someone password from-netrc\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    async with scripted(replies(answer())) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", f"http://me:pass%20word@127.0.0.1:{proxy.port}")
+        monkeypatch.setenv("NO_PROXY", "bypassed.test")
+        http = make_http("http://models.test", None)
+        await http.fetch(request_to("http://models.test"))
+        with pytest.raises(TransportError):
+            await http.fetch(request_to("http://bypassed.test"))
+    assert proxy.heads[0].startswith(b"GET http://models.test/owner/alias ")
+    assert b"Proxy-Authorization: Basic bWU6cGFzcyB3b3Jk\r\n" in proxy.heads[0]  # me:pass word
+    assert b"\r\nAuthorization" not in proxy.heads[0]
+    assert len(proxy.heads) == 1
+
+
+async def test_a_body_of_bytes_is_sent_whole_also_when_it_is_large(make_http: MakeHttp):
+    received: list[bytes] = []
+
+    async def handler(reader: Reader, writer: Writer, head: bytes) -> None:
+        received.append(await reader.readexactly(3 * 2**20))
+        writer.write(answer())
+
+    async with scripted(handler) as server:
+        body = bytes(range(256)) * (3 * 2**20 // 256)
+        await make_http(server.url).fetch(request_to(server.url, method="POST", body=body))
+    assert received == [body]
+    assert b"Content-Length: 3145728" in server.heads[0]
+
+
+async def test_a_body_in_pieces_is_begun_anew_for_every_attempt(make_http: MakeHttp, no_waiting: None):
+    received: list[bytes] = []
+
+    async def handler(reader: Reader, writer: Writer, head: bytes) -> None:
+        received.append(await reader.readexactly(6))
+        writer.write(answer(b"", "503 Service Unavailable" if len(received) == 1 else "200 OK"))
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"abc"
+        yield b"def"
+
+    async with scripted(handler) as server:
+        request = request_to(server.url, method="PUT", body=pieces, content_length=6, retry="idempotent")
+        await make_http(server.url).fetch(request)
+    assert received == [b"abcdef", b"abcdef"]
+    assert all(b"Content-Length: 6\r\n" in head and b"chunked" not in head for head in server.heads)
+
+
+# Reading
+
+
+async def test_each_chunk_is_given_out_when_it_comes(make_http: MakeHttp):
+    more, done = asyncio.Event(), asyncio.Event()
+
+    async def handler(reader: Reader, writer: Writer, head: bytes) -> None:
+        writer.write(CHUNKED + b"3\r\none\r\n")
+        await more.wait()
+        writer.write(b"3\r\ntwo\r\n")
+        await done.wait()
+        writer.write(b"0\r\n\r\n")
+
+    async with scripted(handler) as server, make_http(server.url).exchange(request_to(server.url)) as response:
+        assert await response.read_chunk() == b"one"
+        more.set()
+        assert await response.read_chunk() == b"two"
+        done.set()
+        assert await response.read_chunk() == b""
+
+
+@pytest.mark.parametrize("reset", [False, True])
+@pytest.mark.parametrize(
+    "head", [CHUNKED + b"5\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"], ids=["chunked", "length"]
+)
+async def test_a_body_cut_short_gives_what_had_come_and_then_the_error(make_http: MakeHttp, head: bytes, reset: bool):
+    cut = asyncio.Event()
+
+    async def handler(reader: Reader, writer: Writer, _: bytes) -> None:
+        writer.write(head + b"first")
+        await cut.wait()
+        if reset:
+            linger_to_reset(writer)
+        writer.close()
+
+    async with scripted(handler) as server, make_http(server.url).exchange(request_to(server.url)) as response:
+        assert await response.read_chunk() == b"first"
+        cut.set()
+        with pytest.raises(TransportError) as caught:
+            await response.read_chunk()
+        assert caught.value.kind in (("reset", "cut short") if reset else ("cut short",))
+        assert caught.value.endpoint == "owner/alias"
+        assert caught.value.__cause__ is not None
+
+
+async def test_bytes_that_wait_when_the_body_breaks_are_not_lost(make_http: MakeHttp):
+    async def handler(reader: Reader, writer: Writer, head: bytes) -> None:
+        writer.write(CHUNKED + b"5\r\nfirst\r\n9\r\nsec")
+        writer.close()
+
+    async with scripted(handler) as server, make_http(server.url).exchange(request_to(server.url)) as response:
+        while response._content.exception() is None:  # until the client has noticed
+            await asyncio.sleep(0)
+        assert await response.read_chunk() == b"firstsec"
+        with pytest.raises(TransportError, match="cut short"):
+            await response.read_chunk()
+        with pytest.raises(TransportError, match="cut short"):
+            await response.read()
+
+
+async def test_a_reset_ends_a_body_without_a_length_with_an_error_too(make_http: MakeHttp):
+    cut = asyncio.Event()
+
+    async def handler(reader: Reader, writer: Writer, head: bytes) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nfirst")
+        await cut.wait()
+        linger_to_reset(writer)
+        writer.close()
+
+    async with scripted(handler) as server, make_http(server.url).exchange(request_to(server.url)) as response:
+        assert await response.read_chunk() == b"first"
+        cut.set()
+        with pytest.raises(TransportError) as caught:
+            await response.read_chunk()
+        assert caught.value.kind == "reset"
+
+
+async def test_a_body_that_ends_with_its_connection_is_whole(make_http: MakeHttp):
+    async def handler(reader: Reader, writer: Writer, head: bytes) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nall of it")
+        writer.close()
+
+    async with scripted(handler) as server:
+        assert await make_http(server.url).fetch(request_to(server.url)) == b"all of it"
+
+
+async def test_leaving_early_closes_the_connection_at_once(make_http: MakeHttp):
+    async def handler(reader: Reader, writer: Writer, head: bytes) -> None:
+        writer.write(CHUNKED + b"3\r\none\r\n")
+
+    async with scripted(handler) as server:
+        async with make_http(server.url).exchange(request_to(server.url)) as response:
+            await response.read_chunk()
+            assert not server.gone.is_set()
+        await asyncio.wait_for(server.gone.wait(), 2)
+
+
+async def test_a_connection_is_used_again_after_a_full_read(make_http: MakeHttp):
+    ports: list[int] = []
+
+    async def handler(reader: Reader, writer: Writer, head: bytes) -> None:
+        ports.append(writer.get_extra_info("peername")[1])
+        writer.write(answer(b"body"))
+
+    async with scripted(handler) as server:
+        http = make_http(server.url)
+        for _ in range(3):
+            await http.fetch(request_to(server.url))
+    assert len(ports) == 3 and len(set(ports)) == 1
+
+
+# Errors
+
+
+async def test_a_422_is_a_validation_error(make_http: MakeHttp):
+    body = b'{"detail": [{"loc": ["body", "prompt"], "msg": "field required", "type": "missing"}]}'
+    async with scripted(replies(answer(body, "422 Unprocessable Entity"))) as server:
+        with pytest.raises(ValidationError, match="owner/alias: prompt: field required") as caught:
+            await make_http(server.url).fetch(request_to(server.url))
+    assert caught.value.get_field_errors("prompt")[0]["type"] == "missing"
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_is_not_followed_and_names_only_the_host(make_http: MakeHttp, status: int):
+    async with scripted(replies(answer())) as elsewhere:
+        location = f"Location: {elsewhere.url}/x?token=abc"
+        async with scripted(replies(answer(b"", f"{status} Moved", location))) as server:
+            with pytest.raises(ApiError, match=f"redirects to 127.0.0.1:{elsewhere.port}") as caught:
+                await make_http(server.url).fetch(request_to(server.url, method="POST", body=b"{}"))
+        assert elsewhere.heads == []
+    assert caught.value.status == status and "abc" not in str(caught.value)
+
+
+async def test_no_headers_in_time_is_a_stream_timeout_error(make_http: MakeHttp):
+    async def handler(reader: Reader, writer: Writer, head: bytes) -> None:
+        await reader.read()
+
+    async with scripted(handler) as server:
+        with pytest.raises(StreamTimeoutError, match=r"no response headers came within 0\.05 seconds") as caught:
+            await make_http(server.url).fetch(request_to(server.url, response_timeout=0.05, retry="idempotent"))
+        assert (caught.value.status, caught.value.seconds, caught.value.endpoint) == (408, 0.05, "owner/alias")
+        assert isinstance(caught.value, TimeoutError)
+        assert len(server.heads) == 1  # not tried again
+        await asyncio.wait_for(server.gone.wait(), 2)
+
+
+async def test_an_error_body_that_breaks_off_still_gives_its_status(make_http: MakeHttp):
+    async def handler(reader: Reader, writer: Writer, head: bytes) -> None:
+        writer.write(b"HTTP/1.1 500 Oops\r\nContent-Length: 100\r\n\r\nthe model burst")
+        writer.close()
+
+    async with scripted(handler) as server:
+        with pytest.raises(ApiError, match="the model burst") as caught:
+            await make_http(server.url).fetch(request_to(server.url))
+    assert caught.value.status == 500
+
+
+def unused_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+def linger_to_reset(writer: Writer) -> None:
+    """Let the close of a connection be a reset."""
+    sock = writer.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_a_refused_connection_says_so(make_http: MakeHttp, no_waiting: None, host: str):
+    url = f"http://{host}:{unused_port()}"
+    with pytest.raises(TransportError, match="owner/alias: the connection was refused") as caught:
+        await make_http(url).fetch(request_to(url))
+    assert caught.value.kind == "refused"
+
+
+async def test_a_name_that_is_unknown_is_a_dns_error(make_http: MakeHttp, no_waiting: None):
+    with pytest.raises(TransportError) as caught:
+        await make_http("http://nowhere.invalid").fetch(request_to("http://nowhere.invalid"))
+    assert caught.value.kind == "dns"
+
+
+async def test_plain_http_where_tls_is_spoken_is_a_tls_error(make_http: MakeHttp):
+    async def serve(reader: Reader, writer: Writer) -> None:
+        await reader.read(10)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        with pytest.raises(TransportError) as caught:
+            await make_http(url).fetch(request_to(url))
+    assert caught.value.kind == "tls"
+
+
+async def test_a_connection_dropped_before_the_response_is_a_reset(make_http: MakeHttp):
+    async def handler(reader: Reader, writer: Writer, head: bytes) -> None:
+        writer.close()
+
+    async with scripted(handler) as server:
+        with pytest.raises(TransportError) as caught:
+            await make_http(server.url).fetch(request_to(server.url, method="POST", body=b"{}"))
+    assert caught.value.kind == "reset"
+    assert len(server.heads) == 1  # it may have started
+
+
+async def test_running_out_of_file_descriptors_is_named(make_http: MakeHttp, monkeypatch: pytest.MonkeyPatch):
+    def none_left(*args: object, **kwargs: object) -> socket.socket:
+        raise OSError(24, "Too many open files")
+
+    async with scripted(replies(answer())) as server:
+        monkeypatch.setattr(socket, "socket", none_left)
+        with pytest.raises(TransportError, match="ulimit -n") as caught:
+            await make_http(server.url).fetch(request_to(server.url))
+        monkeypatch.undo()
+    assert caught.value.kind == "out of file descriptors"
+
+
+async def test_a_connection_that_does_not_come_about_in_time_is_a_timeout(make_http: MakeHttp):
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        url = f"http://127.0.0.1:{full.getsockname()[1]}"
+        fillers = [socket.socket() for _ in range(4)]
+        for filler in fillers:
+            filler.setblocking(False)
+            filler.connect_ex(full.getsockname())
+        try:
+            http = make_http(url, connect_timeout=0.1)
+            request = request_to(url, token=SecretStr("a-long-token"))
+            with pytest.raises(TransportError) as caught:
+                await http.fetch(request)
+        finally:
+            for filler in fillers:
+                filler.close()
+    assert caught.value.kind == "timeout"
+    assert not isinstance(caught.value, StreamTimeoutError)
+    assert_without_secrets(caught.value, "a-long-token")
+
+
+# Secrets
+
+
+def assert_without_secrets(error: BaseException, *secrets: str) -> None:
+    words = "".join(traceback.format_exception(error)) + repr(error) + str(error)
+    link: BaseException | None = error
+    while link is not None:
+        words += repr(link) + repr(link.args) + repr(vars(link))
+        link = link.__cause__ or link.__context__
+    for secret in secrets:
+        assert secret not in words
+
+
+BROKEN_ANSWERS = {
+    "echo": answer(b'{"detail": "SECRET is wrong"}', "400 Bad Request"),
+    "echoed text": answer(b"no SECRET here", "500 Oops"),
+    "no http": b"SSH-2.0-OpenSSH_9\r\n\r\n",
+    "bad header": b"HTTP/1.1 200 OK\r\nbad header line\r\n\r\n",
+    "cut": b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc",
+    "bad chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    "nothing": b"",
+    "redirect": answer(b"", "302 Found", "Location: http://elsewhere.test/?fal_jwt_token=SECRET"),
+    "not json": answer(b"<p>SECRET"),
+}
+
+
+@pytest.mark.parametrize("way", ["key", "token"])
+@pytest.mark.parametrize("name", BROKEN_ANSWERS)
+async def test_no_failing_request_shows_the_key_or_the_token(
+    make_http: MakeHttp, name: str, way: str, caplog: pytest.LogCaptureFixture, no_waiting: None
+):
+    secret = "se/cret+value-123"
+    caplog.set_level(logging.DEBUG, logger="rxfal")
+
+    async def handler(reader: Reader, writer: Writer, head: bytes) -> None:
+        writer.write(BROKEN_ANSWERS[name].replace(b"SECRET", secret.encode()))
+        writer.close()
+
+    async with scripted(handler) as server:
+        http = make_http(server.url, secret if way == "key" else None)
+        token = SecretStr(secret) if way == "token" else None
+        request = request_to(server.url, method="POST", body=b"{}", token=token)
+        with pytest.raises(FalError) as caught:
+            await http.fetch_json(request)
+        sent = b"\n".join(server.heads)
+    assert secret.encode() in sent or b"se/cret%2Bvalue-123" in sent
+    words = f"{http!r} {http.config!r} {http.credentials!r} {request!r} {caplog.text}"
+    if name != "not json":  # there the answer is the server's, and kept whole
+        assert_without_secrets(caught.value, secret, "se/cret%2Bvalue", "se%2Fcret%2Bvalue")
+    assert secret not in words and "cret%2Bvalue" not in words
+    assert any("POST" in record.message for record in caplog.records if record.name == "rxfal")
+
+
+async def test_a_proxys_password_is_not_shown(make_http: MakeHttp, monkeypatch: pytest.MonkeyPatch, no_waiting: None):
+    monkeypatch.setenv("HTTP_PROXY", f"http://me:pass%2Fword-9@127.0.0.1:{unused_port()}")
+    with pytest.raises(TransportError, match="on the way through the proxy.*refused") as caught:
+        await make_http("http://models.test").fetch(request_to("http://models.test"))
+    assert_without_secrets(caught.value, "pass%2Fword-9", "pass/word-9", "the-secret-key")
+
+
+# Retries
+
+
+@pytest.mark.parametrize("status", ["408 X", "429 X", "502 X", "503 X", "504 X"])
+async def test_what_may_be_repeated_is_tried_again(make_http: MakeHttp, no_waiting: None, status: str):
+    async with scripted(replies(answer(b"", status), answer(b"", status), answer(b"done"))) as server:
+        assert await make_http(server.url).fetch(request_to(server.url, retry="idempotent")) == b"done"
+    assert len(server.heads) == 3
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        answer(b"", "500 X"),
+        answer(b"", "400 X"),
+        answer(b"", "503 X", "X-Fal-Retryable: false"),
+        answer(b"", "504 X", "X-Fal-Request-Timeout-Type: user"),
+        answer(b"", "429 X", "Retry-After: 3600"),
+    ],
+)
+async def test_what_can_not_help_is_not_tried_again(make_http: MakeHttp, no_waiting: None, first: bytes):
+    async with scripted(replies(first, answer())) as server:
+        with pytest.raises(ApiError):
+            await make_http(server.url).fetch(request_to(server.url, retry="idempotent"))
+    assert len(server.heads) == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "again"),
+    [
+        (answer(b"", "429 X"), True),
+        (answer(b"", "503 X", "Retry-After: 0"), True),
+        (answer(b"", "503 X", "X-Fal-Retryable: true"), True),
+        (answer(b"", "503 X"), False),
+        (answer(b"", "429 X", "X-Fal-Retryable: false"), False),
+        (answer(b"", "502 X"), False),
+        (answer(b"", "504 X"), False),
+        (answer(b"", "504 X", "X-Fal-Retryable: true"), False),
+        (answer(b"", "503 X", "Retry-After: 1", "X-Fal-Request-Timeout-Type: user"), False),
+    ],
+)
+async def test_what_may_have_started_is_tried_again_only_when_it_surely_did_not(
+    make_http: MakeHttp, no_waiting: None, first: bytes, again: bool
+):
+    async with scripted(replies(first, answer(b"done"))) as server:
+        request = request_to(server.url, method="POST", body=b"{}")
+        if again:
+            assert await make_http(server.url).fetch(request) == b"done"
+        else:
+            with pytest.raises(ApiError):
+                await make_http(server.url).fetch(request)
+    assert len(server.heads) == 1 + again
+
+
+async def test_a_refused_connection_is_tried_again_until_the_server_is_there(make_http: MakeHttp, no_waiting: None):
+    port = unused_port()
+    url = f"http://127.0.0.1:{port}"
+    asked: list[int] = []
+
+    class Late(Credentials):
+        async def key(self) -> SecretStr | None:
+            asked.append(1)
+            if len(asked) == 3:
+                self.listener = await asyncio.start_server(self.serve, "127.0.0.1", port)
+            return None
+
+        async def serve(self, reader: Reader, writer: Writer) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(answer(b"here"))
+            writer.close()
+
+    config = Config(base_url=url)
+    late = Late(None, config)
+    http = Http(config, late)
+    assert await http.fetch(request_to(url)) == b"here"
+    assert len(asked) == 3
+    await http.aclose()
+    late.listener.close()
+    await late.listener.wait_closed()
+
+
+async def test_the_last_attempt_raises_its_own_error(make_http: MakeHttp, no_waiting: None):
+    async with scripted(replies(answer(b"", "503 X"))) as server:
+        with pytest.raises(ApiError) as caught:
+            await make_http(server.url, max_attempts=3).fetch(request_to(server.url, retry="idempotent"))
+    assert len(server.heads) == 3 and caught.value.status == 503
+
+
+async def test_retries_can_be_switched_off_with_stamina(make_http: MakeHttp):
+    async with scripted(replies(answer(b"", "503 X"))) as server:
+        stamina.set_active(False)
+        try:
+            with pytest.raises(ApiError):
+                await make_http(server.url).fetch(request_to(server.url, retry="idempotent"))
+        finally:
+            stamina.set_active(True)
+    assert len(server.heads) == 1
+
+
+async def test_retry_after_is_the_pause(make_http: MakeHttp, monkeypatch: pytest.MonkeyPatch):
+    pauses: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+
+    monkeypatch.setattr("stamina._core._smart_sleep", pause)
+    async with scripted(replies(answer(b"", "429 X", "Retry-After: 7"), answer(b"", "429 X"), answer(b"done"))) as server:
+        assert await make_http(server.url).fetch(request_to(server.url)) == b"done"
+    assert pauses[0] == 7.0
+    assert 0.4 <= pauses[1] <= 0.8
+
+
+async def test_an_exchange_is_not_tried_again_once_its_response_began(make_http: MakeHttp, no_waiting: None):
+    async with scripted(replies(answer(b"body"))) as server:
+        with pytest.raises(ApiError, match="mine"):
+            async with make_http(server.url).exchange(request_to(server.url, retry="idempotent")):
+                raise ApiError("mine", status=503)
+    assert len(server.heads) == 1
+
+
+async def test_an_error_of_the_block_passes_as_it_is(make_http: MakeHttp):
+    async with scripted(replies(answer(b"body"))) as server:
+        with pytest.raises(FileNotFoundError):
+            async with make_http(server.url).exchange(request_to(server.url)):
+                raise FileNotFoundError("the caller's own")
+
+
+async def test_an_error_of_the_body_passes_as_it_is(make_http: MakeHttp):
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"abc"
+        raise CredentialsError("the caller's own")
+
+    async def handler(reader: Reader, writer: Writer, head: bytes) -> None:
+        await reader.read()
+
+    async with scripted(handler) as server:
+        with pytest.raises(CredentialsError):
+            await make_http(server.url).fetch(request_to(server.url, method="PUT", body=pieces, content_length=6))
+
+
+async def test_fetch_json_decodes(make_http: MakeHttp):
+    http = make_http("http://models.test")
+    with aioresponses() as mocked:
+        mocked.get("http://models.test/owner/alias", payload={"a": [1, None]})
+        assert await http.fetch_json(request_to("http://models.test")) == {"a": [1, None]}
+        assert [str(url) for _, url in mocked.requests] == ["http://models.test/owner/alias"]
+
+
+def test_a_request_shows_neither_token_nor_body():
+    request = Request(method="PUT", url=URL("http://h/"), endpoint="x", body=b"private", token=SecretStr("secret-token"))
+    assert "private" not in repr(request) and "secret-token" not in repr(request)
