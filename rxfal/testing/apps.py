@@ -10,7 +10,7 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from aiohttp import web
 from pydantic import ValidationError
@@ -44,9 +44,7 @@ class ApiFailure(Exception):
         {'detail': 'no runner'}
     """
 
-    def __init__(
-        self, status: int, body: Any = "failed on purpose", *, headers: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, status: int, body: Any = "failed", *, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(f"{status}: {body}")
         self.status = status
         self.body: Any = {"detail": body} if isinstance(body, str) else body
@@ -87,8 +85,7 @@ async def respond(
         produced = app.handler(input)
         if not isinstance(produced, AsyncGenerator):
             return json_response(await produced)
-        items = cast(AsyncGenerator[Any, None], produced)
-        async with aclosing(items):
+        async with aclosing(produced) as items:
             if streaming or app.content_type:
                 return await _stream(items, app.content_type, request, record)
             last = None
@@ -102,10 +99,12 @@ async def respond(
 
 
 def json_response(value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    """A whole JSON answer."""
     return web.Response(body=to_json(value), status=status, headers=headers, content_type="application/json")
 
 
 def error_response(failure: ApiFailure) -> web.Response:
+    """The answer that a failure asks for."""
     return json_response(failure.body, status=failure.status, headers=failure.headers)
 
 

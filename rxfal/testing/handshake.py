@@ -23,7 +23,7 @@ class Handshake:
         True
     """
 
-    __slots__ = ("_event", "_lock", "_what", "_wakers")
+    __slots__ = ("_event", "_lock", "_wakers", "_what")
 
     def __init__(self, what: str) -> None:
         self._what = what

@@ -78,9 +78,8 @@ class RecordedRequest:
         """Waits like `closed`, from a thread without an event loop."""
         self._over.wait_blocking(timeout)
 
-    def finish(self, *, dropped: bool) -> None:
-        """The server's: notes how the exchange ended and wakes who waits for it."""
-        self.dropped = dropped
+    def finish(self) -> None:
+        """The server's: wakes who waits for the end of the exchange."""
         self._over.set()
 
 

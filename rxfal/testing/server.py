@@ -6,41 +6,34 @@ parts but the wire's configuration; only `client()` reaches up to the client, wh
 
 import asyncio
 import concurrent.futures
-import json
-import logging
 import threading
-import uuid
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterable, Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from aiohttp import web
-from multidict import CIMultiDict
 
 from rxfal.wire.config import Config
 
 from .access import Access
-from .apps import ApiFailure, App, Handler, error_response, json_response, respond
+from .apps import App, Handler
 from .journal import Journal, RecordedRequest
 from .rest import Rest, StoredFile
-from .steps import Step, play
+from .routes import Routes, Script
+from .steps import Step
 
 if TYPE_CHECKING:
     from rxfal.client import Client
 
-__all__ = ["FalServer", "Script"]
+__all__ = ["FalServer"]
 
-Script = Iterable[Step] | Callable[[RecordedRequest], AsyncIterable[Step]]
 _H = TypeVar("_H", bound=Handler)
 _S = TypeVar("_S", bound=Callable[[RecordedRequest], AsyncIterable[Step]])
 
-_RESERVED = ("rest", "queue")
 _BACKLOG = 4096
 """Connections that may wait to be accepted: a thousand clients that start at once must not run into retransmissions."""
 _SHUTDOWN_SECONDS = 2.0
 """How long handlers that were cancelled may take to end."""
-
-_log = logging.getLogger("rxfal.testing")
 
 
 class FalServer:
@@ -87,13 +80,11 @@ class FalServer:
         self.pace = pace
         self._wanted_port = port
         self._port: int | None = None
-        self._apps: dict[str, App] = {}
-        self._scripts: dict[str, list[_ScriptEntry]] = {}
         self._journal = Journal()
         self._access = Access(key, required=require_key)
         self._rest = Rest(self._access, lambda: self.url)
+        self._routes = Routes(self._access, self._rest, self._journal)
         self._runner: web.ServerRunner | None = None
-        self._handlers: set[asyncio.Task[Any]] = set()
         self._thread: threading.Thread | None = None
         self._stop_thread: Callable[[], object] = lambda: None
         if models:
@@ -136,7 +127,7 @@ class FalServer:
         return Config(base_url=self.url, **settings)
 
     def client(self, **settings: Any) -> "Client":
-        """A `Client` for this server with the right key; closing it is the caller's. `settings` are fields of `Config`."""
+        """A `Client` for this server with the right key; the caller closes it. `settings` are fields of `Config`."""
         from rxfal.client import Client
 
         return Client(self.key, config=self.config(**settings))
@@ -180,16 +171,15 @@ class FalServer:
             ... async def echo(input):
             ...     return input
         """
-        path = _checked(endpoint)
 
         def register(handler: _H) -> _H:
-            self._apps[path] = App(handler, content_type)
+            self._routes.add_app(endpoint, App(handler, content_type))
             return handler
 
         return register
 
     def script(self, path: str, steps: Script, *, times: int | None = None) -> None:
-        """Answers requests for a path with scripted bytes, pauses and faults instead of an app; no key is checked.
+        r"""Answers requests for a path with scripted bytes, pauses and faults instead of an app; no key is checked.
 
         Scripts come before apps and before tokens and storage (`"rest/tokens"`). Of several for one path each has its
         turn, in the order of registration, until its `times` are used up.
@@ -203,19 +193,19 @@ class FalServer:
             >>> from rxfal.testing import Bytes, Disconnect, Status
             >>> server = FalServer()
             >>> server.script("owner/busy", [Status(503, headers={"Retry-After": "1"})], times=1)
-            >>> server.script("owner/busy", [Bytes(b"data: 1\\n\\n"), Disconnect("reset")])
+            >>> server.script("owner/busy", [Bytes(b"data: 1\n\n"), Disconnect("reset")])
         """
-        self._scripts.setdefault(path.strip("/"), []).append(_ScriptEntry(steps, times))
+        self._routes.add_script(path, steps, times)
 
     def raw(self, path: str, *, times: int | None = None) -> Callable[[_S], _S]:
-        """Registers an async generator function as a script, as a decorator; see `script`.
+        r"""Registers an async generator function as a script, as a decorator; see `script`.
 
         Examples:
             >>> from rxfal.testing import Bytes
             >>> server = FalServer()
             >>> @server.raw("owner/odd")
             ... async def odd(request):
-            ...     yield Bytes(b"data: not json\\n\\n")
+            ...     yield Bytes(b"data: not json\n\n")
         """
 
         def register(steps: _S) -> _S:
@@ -283,7 +273,7 @@ class FalServer:
         if self._runner is not None:
             raise RuntimeError("the server is running already")
         # Dropping the connection cancels the work on fal's servers: so it does here.
-        server = web.Server(self._handle, handler_cancellation=True, access_log=None)
+        server = web.Server(self._routes.handle, handler_cancellation=True, access_log=None)
         self._runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_SECONDS)
         try:
             await self._runner.setup()
@@ -302,7 +292,7 @@ class FalServer:
         for site in runner.sites:
             await site.stop()
         transports = [protocol.transport for protocol in runner.server.connections if protocol.transport]
-        handlers = list(self._handlers)
+        handlers = list(self._routes.running)
         for handler in handlers:
             handler.cancel()
         if handlers:
@@ -312,127 +302,3 @@ class FalServer:
             transport.abort()  # closing waits for a reader that may never read the rest
         await asyncio.sleep(0)  # the transports close their sockets in the loop's next turn
         self._rest.close()
-
-    # From a request to its answer
-
-    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        peer = request.transport.get_extra_info("peername") if request.transport else None
-        record = RecordedRequest(
-            method=request.method,
-            path=request.path,
-            query=dict(request.query),
-            headers=CIMultiDict(request.headers),
-            request_id=str(uuid.uuid4()),
-            connection=peer[1] if peer else 0,
-        )
-        self._journal.add(record)
-        task = cast("asyncio.Task[Any]", asyncio.current_task())
-        self._handlers.add(task)
-        response = web.StreamResponse()
-        try:
-            response = await self._answer(request, record)
-            if record.dropped:
-                return response
-            if not response.prepared:
-                record.status = response.status
-                response.headers.setdefault("x-fal-request-id", record.request_id)
-                await response.prepare(request)
-            await response.write_eof()
-        except ConnectionError:
-            record.dropped = True
-        except asyncio.CancelledError:
-            record.dropped = True
-            raise
-        finally:
-            self._handlers.discard(task)
-            record.finish(dropped=record.dropped)
-        return response
-
-    async def _answer(self, request: web.BaseRequest, record: RecordedRequest) -> web.StreamResponse:
-        path = record.path.strip("/")
-        steps = self._next_script(path)
-        if steps is not None or not Rest.takes_upload(record):
-            record.body = await request.content.read()
-        if steps is not None:
-            return await play(steps(record) if callable(steps) else _each(steps), request, record)
-        try:
-            match path.split("/")[0]:
-                case "":
-                    return json_response({"server": "rxfal", "apps": sorted(self._apps)})
-                case "rest":
-                    return await self._rest.respond(request, record)
-                case "queue":
-                    raise ApiFailure(501, "The embedded server does not speak the queue protocol yet.")
-                case _:
-                    return await self._call(path, request, record)
-        except ApiFailure as failure:
-            return error_response(failure)
-        except (ConnectionError, asyncio.CancelledError):
-            raise
-        except Exception as error:
-            _log.error("the embedded server failed at %s %s", record.method, record.path, exc_info=error)
-            return error_response(ApiFailure(500, "Internal error of the embedded server."))
-
-    async def _call(self, path: str, request: web.BaseRequest, record: RecordedRequest) -> web.StreamResponse:
-        self._access.check(record, path)
-        app = self._apps.get(path) or self._apps.get(path.removesuffix("/stream"))
-        if app is None:
-            raise ApiFailure(404, f"Application {path.removesuffix('/stream')!r} not found")
-        streaming = path.endswith("/stream") or "text/event-stream" in record.headers.get("Accept", "")
-        return await respond(app, _input_of(record), streaming=streaming, request=request, record=record)
-
-    def _next_script(self, path: str) -> Script | None:
-        for name in (path, path.removesuffix("/stream")):
-            for entry in self._scripts.get(name, ()):
-                if entry.left is None:
-                    return entry.steps
-                if entry.left > 0:
-                    entry.left -= 1
-                    return entry.steps
-        return None
-
-
-class _ScriptEntry:
-    """A script and how often it will still be played."""
-
-    def __init__(self, steps: Script, left: int | None) -> None:
-        self.steps: Script = steps if callable(steps) else list(steps)
-        self.left = left
-
-
-async def _each(steps: Iterable[Step]) -> AsyncIterator[Step]:
-    for step in steps:
-        yield step
-
-
-def _checked(endpoint: str) -> str:
-    segments = endpoint.split("/")
-    if len(segments) < 2 or not all(segments) or segments[0] in _RESERVED:
-        raise ValueError(
-            f"{endpoint!r} is no endpoint for an app; write it as 'owner/alias', the owner not one of {_RESERVED}"
-        )
-    return endpoint
-
-
-def _input_of(record: RecordedRequest) -> dict[str, Any]:
-    """The caller's input; 422 in fal's words when it is none."""
-    if record.method == "GET":
-        return {name: _decoded(text) for name, text in record.query.items() if name != "fal_jwt_token"}
-    if record.method != "POST":
-        raise ApiFailure(405, "Method Not Allowed", headers={"Allow": "GET, POST"})
-    try:
-        value = json.loads(record.body or b"{}")
-    except ValueError as error:
-        detail = {"loc": ["body", 0], "msg": "JSON decode error", "type": "json_invalid", "ctx": {"error": str(error)}}
-        raise ApiFailure(422, {"detail": [detail]}) from None
-    if not isinstance(value, dict | None):
-        detail = {"loc": ["body"], "msg": "Input should be a valid dictionary", "type": "dict_type", "input": value}
-        raise ApiFailure(422, {"detail": [detail]})
-    return cast(dict[str, Any], value or {})
-
-
-def _decoded(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text

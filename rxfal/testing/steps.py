@@ -46,25 +46,25 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Bytes:
-    """Bytes of the body: one HTTP chunk, handed to the transport in one write.
+    r"""Bytes of the body: one HTTP chunk, handed to the transport in one write.
 
     Examples:
-        >>> Bytes(b'data: {"n": 1}\\n\\n')
-        Bytes(data=b'data: {"n": 1}\\n\\n')
+        >>> Bytes(b'data: {"n": 1}\n\n')
+        Bytes(data=b'data: {"n": 1}\n\n')
     """
 
     data: bytes
 
 
 class Pause:
-    """The script stands still here until the test releases it.
+    r"""The script stands still here until the test releases it.
 
     Both hand-shakes are for any thread and any event loop, and both last: a pause that was released once holds up no
     second request.
 
     Examples:
         >>> pause = Pause()
-        >>> script = [Bytes(b"data: 1\\n\\n"), pause, Bytes(b"data: 2\\n\\n")]
+        >>> script = [Bytes(b"data: 1\n\n"), pause, Bytes(b"data: 2\n\n")]
         >>> pause.release()
     """
 
@@ -75,7 +75,7 @@ class Pause:
         self._released = Handshake("the release of this pause")
 
     async def reached(self, timeout: float = 5.0) -> None:
-        """Waits until the script stands here: all steps before it are on the wire. TimeoutError after `timeout` seconds."""
+        """Waits until the script stands here, all steps before it on the wire; TimeoutError after `timeout` seconds."""
         await self._reached.wait(timeout)
 
     def wait_reached(self, timeout: float = 5.0) -> None:
@@ -94,7 +94,9 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Disconnect:
-    """Ends the response and the connection; later steps are not played. As the first step it leaves the request unanswered.
+    """Ends the response and the connection; later steps are not played.
+
+    As the first step, `"cut"` and `"reset"` leave the request without any answer.
 
     Args:
         how: `"clean"` ends the body properly before the connection closes. `"cut"` closes between two chunks, without

@@ -1,0 +1,103 @@
+"""The built-in models of the embedded server: what they take, what they send and how fast.
+
+Two language models, an image model and a speech model; the art itself is in `words`, `pictures` and `sounds`.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from typing import TYPE_CHECKING, Any
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+
+from . import pictures, sounds, words
+
+if TYPE_CHECKING:
+    from .server import FalServer
+
+__all__ = ["BARD", "JULIA", "LLM", "SPEECH", "add_models"]
+
+LLM = "fal-ai/any-llm"
+"""A language model that explains, at 45 tokens a second."""
+BARD = "rxfal/bard"
+"""A language model that rhymes, slower to start and at 28 tokens a second."""
+JULIA = "fal-ai/fast-julia"
+"""An image model: a Julia set that sharpens in eight passes."""
+SPEECH = "fal-ai/speech"
+"""A speech model: a WAV that arrives in pieces."""
+
+_PASS_SECONDS = 0.3
+_LETTER_SECONDS = 0.02
+
+
+class _Input(BaseModel):
+    model_config = ConfigDict(
+        coerce_numbers_to_str=True
+    )  # a query has no types: with GET, a prompt may look like a number
+
+
+class LanguageInput(_Input):
+    """What the language models take."""
+
+    prompt: str = Field(min_length=1)
+    tokens_per_second: float | None = Field(default=None, gt=0)
+    max_tokens: int | None = Field(default=None, gt=0)
+
+
+class ImageInput(_Input):
+    """What the image model takes."""
+
+    prompt: str = Field(min_length=1)
+    size: int = Field(default=256, ge=16, le=512)
+
+
+class SpeechInput(_Input):
+    """What the speech model takes."""
+
+    text: str = Field(min_length=1, max_length=2000, validation_alias=AliasChoices("prompt", "text"))
+
+
+def add_models(server: "FalServer") -> None:
+    """Registers the built-in models; `server.pace` stretches their time, and 0 leaves it out."""
+
+    async def wait(seconds: float) -> None:
+        if server.pace > 0:
+            await asyncio.sleep(seconds * server.pace)
+
+    def language(endpoint: str, write: Callable[[str], str], thinking: float, tokens_per_second: float) -> None:
+        @server.app(endpoint)
+        async def model(input: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+            asked = LanguageInput.model_validate(input)
+            pieces = words.tokens(write(asked.prompt))[: asked.max_tokens]
+            interval = 1 / (asked.tokens_per_second or tokens_per_second)
+            await wait(thinking)
+            text = ""
+            for piece in pieces:
+                text += piece
+                yield {"output": text, "partial": True, "reasoning": None, "error": None}
+                await wait(interval)
+            yield {"output": text, "partial": False, "reasoning": None, "error": None}
+
+    language(LLM, words.prose, thinking=0.2, tokens_per_second=45)
+    language(BARD, words.verse, thinking=0.5, tokens_per_second=28)
+
+    @server.app(JULIA)
+    async def julia(input: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+        asked = ImageInput.model_validate(input)
+        picture = pictures.JuliaSet(asked.prompt, asked.size)
+        for step in range(pictures.PASSES):
+            for _ in picture.refine(step):
+                await asyncio.sleep(0)  # a row takes a millisecond: other streams must not wait for the whole picture
+            image = {"url": picture.data_uri(step), "width": asked.size, "height": asked.size}
+            yield {
+                "images": [image | {"content_type": "image/png"}],
+                "progress": (step + 1) / pictures.PASSES,
+                "prompt": asked.prompt,
+            }
+            await wait(_PASS_SECONDS)
+
+    @server.app(SPEECH, content_type="audio/wav")
+    async def speech(input: dict[str, Any]) -> AsyncGenerator[bytes, None]:
+        asked = SpeechInput.model_validate(input)
+        for piece in sounds.speak(asked.text):
+            yield piece
+            await wait(_LETTER_SECONDS)
