@@ -256,6 +256,7 @@ async def _put(
                 headers={"Content-Type": file.content_type},
                 body=lambda: _Body(file, contents, moved, failed),
                 content_length=contents.size,
+                auth=False,
                 response_timeout=None,
                 retry="idempotent",
             )
