@@ -8,11 +8,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: help demo test lint format docs bench clean
+.PHONY: help demo test test-lowest lint format docs bench clean
 
 help:
 	@echo "make demo    watch several models stream at once, from a server on this machine"
 	@echo "make test    run the tests"
+	@echo "make test-lowest  run them with every dependency at its lower bound"
 	@echo "make lint    ruff, pyright and the import contracts"
 	@echo "make docs    build the documentation into site/"
 	@echo "make bench   run the benchmarks and print their tables"
@@ -24,6 +25,9 @@ demo: $(VENV)/.ready-demo
 
 test: $(VENV)/.ready-dev
 	@$(BIN)/python -m pytest -q
+
+test-lowest: $(VENV)-lowest/.ready
+	@$(VENV)-lowest/bin/python -m pytest -q
 
 lint: $(VENV)/.ready-dev
 	@$(BIN)/ruff check
@@ -43,7 +47,7 @@ bench: $(VENV)/.ready-bench
 	@$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf $(VENV) site build dist .hypothesis .import_linter_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-lowest site build dist .hypothesis .import_linter_cache .pytest_cache .ruff_cache
 
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -64,3 +68,11 @@ $(VENV)/.ready-dev: pyproject.toml rxfal/_version.py | $(VENV)/.made
 $(VENV)/.ready-bench: pyproject.toml rxfal/_version.py | $(VENV)/.made
 	@$(PIP) install --editable '.[bench]'
 	@touch $@ $(VENV)/.ready-demo
+
+$(VENV)-lowest/.ready: pyproject.toml .ci/lowest.py | $(VENV)/.made
+	@rm -rf $(VENV)-lowest
+	@$(BIN)/python -m venv $(VENV)-lowest
+	@$(BIN)/python .ci/lowest.py > $(VENV)-lowest/constraints.txt
+	@$(VENV)-lowest/bin/python -m pip --disable-pip-version-check --quiet --no-input install \
+		--editable '.[test]' --constraint $(VENV)-lowest/constraints.txt
+	@touch $@
