@@ -123,6 +123,8 @@ class SSEDecoder:
         Raises:
             EventTooLargeError: When the events before it have been taken from what is returned; then at every call.
         """
+        if self._line and self._continues(chunk):
+            return ()
         return self._eager(
             # The generator is read step by step, so the attributes are those at this event's dispatch.
             ServerSentEvent(name, data.decode("utf-8", "replace"), self.last_event_id, self._event_retry)
@@ -148,15 +150,18 @@ class SSEDecoder:
             >>> list(decoder.feed_raw(b'data: {"n": 1}\n\nevent: error\ndata: no\n\n'))
             [(b'{"n": 1}', 'message'), (b'no', 'error')]
         """
-        if b"\r" in chunk or len(chunk) > self.max_event_size:
+        if self._line and self._continues(chunk):
+            return ()
+        if b"\r" in chunk and not self._after_cr and chunk.find(b"\n") < _LONG_LINE:
+            # Whole CRLFs (some servers' habit) become LFs, unless there is a CR that is a line end of its own.
+            with_lf = chunk.replace(b"\r\n", b"\n")
+            chunk = chunk if b"\r" in with_lf else with_lf
+        if len(chunk) > self.max_event_size or b"\r" in chunk:
             return self._eager(self._pairs(chunk))
         begun: Iterable[tuple[bytes, str]] = ()
         if not self._bare:
             # An event was cut by the end of the last chunk: finish it, and what follows may be plain again.
             end = chunk.find(b"\n") + 1
-            if not end and self._line:
-                self._hold(chunk)
-                return ()
             end = end + chunk.startswith(b"\n", end) if end else len(chunk)
             begun = self._eager(self._pairs(chunk[:end]))
             chunk = chunk[end:]
@@ -164,6 +169,8 @@ class SSEDecoder:
                 return begun
         payloads: list[bytes] = []
         if self._bare and chunk.startswith(b"data: "):
+            if chunk.find(b"\n") == len(chunk) - 2 and chunk.endswith(b"\n") and not begun:
+                return ((chunk[6:-2], "message"),)  # one event a chunk, of any size
             payloads, chunk = _cut_plain(chunk)
             if not chunk and not begun:
                 return zip(payloads, _MESSAGES, strict=False)
@@ -215,15 +222,15 @@ class SSEDecoder:
         if not chunk:
             return
         self._after_cr = chunk.endswith(b"\r")
+        data, limit = self._data, self.max_event_size
+        tight = len(chunk) + len(self._line) + len(data or b"") > limit  # else no line of this chunk can exceed it
         *lines, rest = _split_lines(chunk)
         if lines and self._line:
             self._line += lines[0]
             lines[0] = bytes(self._line)
             self._line = bytearray()
-        data, limit = self._data, self.max_event_size
-        room = limit - len(data or b"")
         for line in lines:
-            if len(line) > room:
+            if tight and len(line) + len(data or b"") > limit:
                 raise self._too_large()
             if line.startswith(b"data: "):
                 value = line[6:]
@@ -232,7 +239,7 @@ class SSEDecoder:
                 self.last_event_id = self._id
                 if data is not None:
                     yield bytes(data), self._event or "message"
-                    data, room = None, limit
+                    data = None
                 self._event = ""
                 self._event_retry = None
                 continue
@@ -250,7 +257,6 @@ class SSEDecoder:
                 data = data if isinstance(data, bytearray) else bytearray(data)
                 data += b"\n"
                 data += value
-            room = limit - len(data)
         self._data = data
         self._hold(rest)
         self._bare = not (self._line or data is not None or self._event or self._id is not self.last_event_id)
@@ -268,6 +274,13 @@ class SSEDecoder:
             digits = value.lstrip(b"0")
             if len(digits) <= _RETRY_DIGITS:
                 self.retry = self._event_retry = int(digits or b"0")
+
+    def _continues(self, chunk: bytes) -> bool:
+        """Keep a chunk that is nothing but more of the unfinished line: what a very large event mostly consists of."""
+        if b"\n" in chunk or b"\r" in chunk:
+            return False
+        self._hold(chunk)
+        return True
 
     def _hold(self, rest: bytes) -> None:
         """Keep the beginning, or more, of a line whose end has not come."""
@@ -321,10 +334,7 @@ def _cut_plain(chunk: bytes) -> tuple[list[bytes], bytes]:
     Returns their payloads and the rest, for the general way. Possibly nothing is cut though plain events are there.
     """
     payloads: list[bytes]
-    first = chunk.find(b"\n")
-    if first == len(chunk) - 2 and chunk.endswith(b"\n"):
-        return [chunk[6:first]], b""  # one event a chunk, of any size
-    if 0 <= first < _LONG_LINE:
+    if 0 <= chunk.find(b"\n") < _LONG_LINE:
         # Were the blocks between blank lines not all plain, an LF would be left in a payload. (The inner rfind, of a
         # single byte, is far faster than the outer and leaves it next to nothing to search.)
         end = chunk.rfind(b"\n\n", 0, chunk.rfind(b"\n") + 1)

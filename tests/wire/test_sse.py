@@ -81,6 +81,19 @@ def test_cr_at_the_end_of_a_chunk_dispatches_at_once_and_its_lf_is_dropped():
     assert list(decoder.feed_raw(b"\n")) == [(b"b", "message")]
 
 
+@pytest.mark.parametrize("body", [b"data: a\r\r\ndata: b\r\n\r\n", b"data: a\r\n\r\ndata: b\r\n\r\n"])
+@pytest.mark.parametrize("cut", range(20))
+def test_lone_crs_among_crlfs_end_lines_of_their_own(body: bytes, cut: int):
+    decoder = SSEDecoder()
+    assert [*decoder.feed_raw(body[:cut]), *decoder.feed_raw(body[cut:])] == [(b"a", "message"), (b"b", "message")]
+
+
+def test_a_crlf_after_a_cr_at_the_end_of_a_chunk_is_a_blank_line():
+    decoder = SSEDecoder()
+    assert list(decoder.feed_raw(b"data: a\r")) == []
+    assert list(decoder.feed_raw(b"\r\ndata: b\r\n\r\n")) == [(b"a", "message"), (b"b", "message")]
+
+
 def test_lf_after_a_swallowed_one_is_a_line_end_of_its_own():
     decoder = SSEDecoder()
     assert list(decoder.feed(b"data: a\r")) == []
