@@ -13,7 +13,7 @@ PASSES = 8
 """How often the picture sharpens: squares of 128 pixels in the first pass, single pixels in the last."""
 
 _ITERATIONS = 80
-_EXTENT = 1.5
+_EXTENT = 1.4
 """Half the width of the plane that is shown."""
 _CONSTANTS = (
     complex(-0.8, 0.156),
@@ -122,6 +122,6 @@ def _palette(rng: random.Random) -> bytes:
     for index in range(1, 256):
         t = index / 255
         for channel in range(3):
-            wave = 0.5 + 0.5 * math.cos(2 * math.pi * (1.1 * t + hue + channel * 0.13))
-            colours.append(int(255 * min(1.0, (0.15 + 0.85 * t) * (0.25 + 0.75 * wave) + 0.35 * t**3)))
+            wave = 0.5 + 0.5 * math.cos(2 * math.pi * (1.4 * t + hue + channel * 0.17))
+            colours.append(int(255 * min(1.0, (0.35 + 0.65 * t) * (0.2 + 0.8 * wave) + 0.3 * t**2)))
     return bytes(colours)

@@ -11,7 +11,7 @@ _STOPWORDS = frozenset(
     explain for from give had has have haiku her here him his how into its just let like line long make may more most
     much not now off one only other our out over paragraph per please poem put say see sentence she short should some
     story such tell than that the their them then there these they this those through too under use very want was way
-    what when where which while who why will with word words would write you your""".split()
+    what when where which while who why will with word words would write you your""".split()  # noqa: SIM905  a list of one word a line helps nobody
 )
 
 _OPENINGS = (
@@ -95,5 +95,7 @@ def _filled(sentences: list[str], prompt: str, rng: random.Random) -> Iterator[s
 
 
 def _topics(prompt: str) -> list[str]:
-    words = [word.lower() for word in re.findall(r"[^\W\d_]{3,}", prompt)]
-    return list(dict.fromkeys(word for word in words if word not in _STOPWORDS))[:4] or ["the unsaid"]
+    """The prompt's telling words, each with the article that stands before it."""
+    found = re.findall(r"((?:\b(?:the|an?)\s+)?)([^\W\d_]{3,})", prompt.lower())
+    topics = dict.fromkeys(article + word for article, word in found if word not in _STOPWORDS)
+    return list(topics)[:4] or ["the unsaid"]
