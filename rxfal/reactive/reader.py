@@ -74,10 +74,10 @@ class Reader(abc.DisposableBase, Generic[_T]):
         if running_loop() is self._loop:
             self._cancel()
             return
-        if self._task is not None:
-            self._task.disposed = True
+        if (task := self._task) is not None:
+            task.disposed = True
             if not self._loop.is_running():
-                self._task.forget()  # the call below holds it now, for as long as there is a loop to make it
+                task.forget()  # the call below holds it now, for as long as there is a loop to make it
         try:
             self._loop.call_soon_threadsafe(self._cancel)
         except RuntimeError:  # the loop is closed
@@ -112,3 +112,5 @@ class Reader(abc.DisposableBase, Generic[_T]):
             raise
         else:
             self._observer.on_completed()
+        finally:
+            self._task = None  # a cancelled task keeps its traceback, which leads back here

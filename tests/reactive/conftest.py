@@ -1,0 +1,47 @@
+"""Every test of the reactive wing ends with no source left running, on any loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from rxfal.reactive.loop import ReaderTask, background_loop
+
+
+@pytest.fixture(autouse=True)
+def no_reader_left() -> Iterator[None]:
+    yield
+    background = background_loop().loop
+    for _ in range(20):  # what was disposed at the end of the test has a few turns to close
+        asyncio.run_coroutine_threadsafe(asyncio.sleep(0), background).result(10)
+    left = {task.get_name() for task in ReaderTask.alive}
+    ReaderTask.alive.clear()
+    assert not left
+
+
+@pytest.fixture
+async def reports() -> list[dict[str, Any]]:
+    """What the running loop's exception handler is told."""
+    told: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: told.append(context))
+    return told
+
+
+@pytest.fixture
+def background_reports() -> Iterator[list[dict[str, Any]]]:
+    """What the background loop's exception handler is told."""
+    told: list[dict[str, Any]] = []
+    loop = background_loop().loop
+    on_loop(loop, lambda: loop.set_exception_handler(lambda loop, context: told.append(context)))
+    yield told
+    on_loop(loop, lambda: loop.set_exception_handler(None))
+
+
+def on_loop(loop: asyncio.AbstractEventLoop, call: Callable[[], Any]) -> Any:
+    async def call_it() -> Any:
+        return call()
+
+    return asyncio.run_coroutine_threadsafe(call_it(), loop).result(10)
