@@ -125,11 +125,19 @@ class SSEDecoder:
         """
         if self._line and self._continues(chunk):
             return ()
-        return self._eager(
+        plain: list[ServerSentEvent] = []
+        if self._bare and chunk.startswith(b"data: ") and b"\r" not in chunk and len(chunk) <= self.max_event_size:
+            payloads, chunk = _cut_plain(chunk)
+            last_id = self.last_event_id
+            plain = [ServerSentEvent("message", data.decode("utf-8", "replace"), last_id) for data in payloads]
+            if not chunk:
+                return plain
+        ended = self._eager(
             # The generator is read step by step, so the attributes are those at this event's dispatch.
             ServerSentEvent(name, data.decode("utf-8", "replace"), self.last_event_id, self._event_retry)
             for data, name in self._pairs(chunk)
         )
+        return chain(plain, ended)
 
     def feed_raw(self, chunk: bytes) -> Iterable[tuple[bytes, str]]:
         r"""Take in a chunk and give the events that it completes as (data, event name): the way for speed.
