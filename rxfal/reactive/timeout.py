@@ -145,6 +145,9 @@ class _NoGate(DemandGate):
     def clock(self) -> float:
         return Scheduler.to_seconds(self._scheduler.now)
 
+    def remove_listener(self, listener: Callable[[], None]) -> None:
+        """Nobody listens to a gate that never moves."""
+
 
 def _expired(duetime: typing.AbsoluteOrRelativeTime) -> StreamTimeoutError:
     if isinstance(duetime, datetime):
