@@ -180,25 +180,17 @@ def upload(
 
 
 class Uploader:
-    """Uploads the files of a verb's input, over the client's connections."""
+    """Uploads the files of a verb's input over the client's connections: the `upload` of `transform_input`."""
 
     def __init__(self, http: Http) -> None:
         self._http = http
 
-    def prepare(self, value: Any) -> PreparedInput:
-        """Find and check the files of an input, at the call; `resolve` uploads them at the subscription."""
-        return PreparedInput(value)
+    async def __call__(self, file: Upload) -> str:
+        return (await _send(self._http, file, {}, lambda sent, total: None)).url
 
     async def resolve(self, prepared: PreparedInput) -> Any:
         """The prepared input with its files uploaded and replaced by their URLs."""
-        return await prepared.resolve(self._upload)
-
-    async def transform_input(self, value: Any) -> Any:
-        """Both at once, for an input that nobody had a look at before."""
-        return await transform_input(value, self._upload)
-
-    async def _upload(self, file: Upload) -> str:
-        return (await _send(self._http, file, {}, lambda sent, total: None)).url
+        return await prepared.resolve(self)
 
 
 class _Place(BaseModel):
@@ -234,40 +226,31 @@ async def _put(
     http: Http, url: URL, file: Upload, contents: Contents, label: str, progress: Callable[[int, int], None]
 ) -> None:
     loop = asyncio.get_running_loop()
-    failures: list[Exception] = []
     limit = asyncio.timeout(STALL_LIMIT)
+
+    def moved(sent: int) -> None:
+        limit.reschedule(loop.time() + STALL_LIMIT)
+        progress(sent, contents.size)
+
+    put = Request(
+        method="PUT",
+        url=url,
+        endpoint=label,
+        headers={"Content-Type": file.content_type},
+        body=lambda: _Body(file, contents, moved),
+        content_length=contents.size,
+        auth=False,
+        response_timeout=None,  # the limit is on standstill, not on the whole: every block that is taken sets it anew
+        retry="idempotent",
+    )
     try:
-        # The limit is on standstill, not on the whole: every block that the network takes sets it anew. An error on our
-        # side of the body ends the wait at once: aiohttp would report it as a broken connection, and that is repeated.
         async with limit:
-
-            def moved(sent: int) -> None:
-                limit.reschedule(loop.time() + STALL_LIMIT)
-                progress(sent, contents.size)
-
-            def failed(error: Exception) -> None:
-                failures.append(error)
-                limit.reschedule(loop.time())
-
-            put = Request(
-                method="PUT",
-                url=url,
-                endpoint=label,
-                headers={"Content-Type": file.content_type},
-                body=lambda: _Body(file, contents, moved, failed),
-                content_length=contents.size,
-                auth=False,
-                response_timeout=None,
-                retry="idempotent",
-            )
             await http.fetch(put)
-    except Exception as error:
-        if failures:
-            raise failures[0] from failures[0].__cause__
-        if isinstance(error, TimeoutError) and limit.expired():
-            message = f"the storage took no bytes, or gave no answer, for {STALL_LIMIT:g} seconds; try again"
-            raise StreamTimeoutError(STALL_LIMIT, message=message, endpoint=label) from None
-        raise
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        message = f"the storage took no bytes, or gave no answer, for {STALL_LIMIT:g} seconds; try again"
+        raise StreamTimeoutError(STALL_LIMIT, message=message, endpoint=label) from None
 
 
 class _Body:
@@ -276,13 +259,10 @@ class _Body:
     No generator, so that an attempt that broke off leaves nothing to be finalized.
     """
 
-    def __init__(
-        self, file: Upload, contents: Contents, moved: Callable[[int], None], failed: Callable[[Exception], None]
-    ) -> None:
+    def __init__(self, file: Upload, contents: Contents, moved: Callable[[int], None]) -> None:
         self._file = file
         self._contents = contents
         self._moved = moved
-        self._failed = failed
         self._sent = 0
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -290,18 +270,12 @@ class _Body:
 
     async def __anext__(self) -> bytes:
         size = self._contents.size
-        try:
-            self._moved(self._sent)  # aiohttp comes back for more when the network took what came before
-            if self._sent >= size:
-                raise StopAsyncIteration
-            with self._file.explained():
-                block = await self._contents.read(self._sent, min(BLOCK_SIZE, size - self._sent))
-                if not block:
-                    raise ValueError(f"it shrank from {size} to {self._sent} bytes meanwhile")
-        except StopAsyncIteration:
-            raise
-        except Exception as error:
-            self._failed(error)
-            raise
+        self._moved(self._sent)  # whoever comes back for more has passed on what came before
+        if self._sent >= size:
+            raise StopAsyncIteration
+        with self._file.explained():
+            block = await self._contents.read(self._sent, min(BLOCK_SIZE, size - self._sent))
+            if not block:
+                raise ValueError(f"it shrank from {size} to {self._sent} bytes meanwhile")
         self._sent += len(block)
         return block

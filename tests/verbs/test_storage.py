@@ -19,7 +19,8 @@ from rxfal.reactive.iterate import iterate
 from rxfal.testing import FalServer
 from rxfal.verbs import storage
 from rxfal.verbs.files import BLOCK_SIZE
-from rxfal.verbs.storage import Access, Lifecycle, Uploaded, Uploader, UploadProgress, upload
+from rxfal.verbs.inputs import PreparedInput
+from rxfal.verbs.storage import Access, Lifecycle, Uploaded, Uploader, UploadProgress, transform_input, upload
 from rxfal.wire.config import Config
 from rxfal.wire.credentials import Credentials
 from rxfal.wire.http import Http
@@ -160,12 +161,11 @@ def test_a_script_without_a_loop_uploads_by_run(tmp_path: Path) -> None:
 async def test_an_input_with_files_is_prepared_at_the_call_and_uploaded_at_the_subscription(
     server: FalServer, http: Http
 ) -> None:
-    uploader = Uploader(http)
-    prepared = uploader.prepare({"prompt": "a cat", "images": [b"GIF89a", b"GIF87a"]})
+    prepared = PreparedInput({"prompt": "a cat", "images": [b"GIF89a", b"GIF87a"]})
     assert server.requests == []
-    got = await uploader.resolve(prepared)
+    got = await Uploader(http).resolve(prepared)
     assert [server.files[url].data for url in got["images"]] == [b"GIF89a", b"GIF87a"]
-    again = await uploader.transform_input({"image": b"GIF89a"})
+    again = await transform_input({"image": b"GIF89a"}, Uploader(http))
     assert server.files[again["image"]].content_type == "image/gif"
 
 
@@ -251,7 +251,8 @@ async def test_of_a_file_that_grows_the_announced_size_is_sent(server: FalServer
     def grow(item: object) -> None:
         os.truncate(path, 9 * BLOCK_SIZE)
 
-    uploaded = await upload(http, path).do_action(grow)
+    *_, last, uploaded = [item async for item in upload(http, path).do_action(grow)]
+    assert last == UploadProgress(2 * BLOCK_SIZE - 1, 2 * BLOCK_SIZE - 1)
     assert isinstance(uploaded, Uploaded)
     assert uploaded.size == server.files[uploaded.url].size == 2 * BLOCK_SIZE - 1
 
@@ -364,6 +365,23 @@ async def test_a_storage_that_stands_still_ends_the_upload(
         await upload(own_http, b"x" * 100)
     assert own.puts == 1
     never.set()
+
+
+async def test_an_upload_may_take_as_long_as_it_likes_while_bytes_are_taken(
+    own_http: Http, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = asyncio.get_running_loop()
+    real, passed = loop.time, 0.0
+    monkeypatch.setattr(loop, "time", lambda: real() + passed)
+
+    def let_time_pass(item: object) -> None:
+        nonlocal passed
+        if isinstance(item, UploadProgress):
+            passed += 0.7 * storage.STALL_LIMIT
+
+    uploaded = await upload(own_http, bytes(5 * BLOCK_SIZE)).do_action(let_time_pass)
+    assert isinstance(uploaded, Uploaded)
+    assert passed > 4 * storage.STALL_LIMIT
 
 
 # The subscriber
