@@ -80,7 +80,7 @@ class Config(BaseModel):
     Examples:
         >>> Config(base_url="http://127.0.0.1:8600/").queue_url
         'http://127.0.0.1:8600/queue'
-        >>> Config(key="secret").key
+        >>> Config(key=SecretStr("secret")).key
         SecretStr('**********')
     """
 

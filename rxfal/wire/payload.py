@@ -7,6 +7,7 @@ those measured on real model payloads.
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from typing import Any, cast
 
 import pydantic
@@ -54,16 +55,11 @@ def payload_decoder(output: Any = None, *, endpoint: str | None = None) -> Calla
         try:
             return validate_json(data)
         except pydantic.ValidationError as error:
-            if not any(entry["type"] == "json_invalid" for entry in error.errors(include_input=False)):
+            if not _is_no_json(error):
                 raise _misfit(error, output, data, endpoint) from error
             value = _second_reading(data, endpoint, error)
         try:
-            # Through JSON's own rules again (a list for a tuple, text for a date), not through Python's stricter ones.
-            return adapter.validate_json(json.dumps(value).encode())
-        except pydantic.ValidationError:
-            pass
-        try:
-            return adapter.validate_python(value)
+            return _validated(adapter, value)
         except pydantic.ValidationError as error:
             raise _misfit(error, output, data, endpoint) from error
 
@@ -77,10 +73,27 @@ def _second_reading(data: bytes, endpoint: str | None, first: ValueError) -> Any
         raise DecodeError(f"not JSON: {_short(data)}", data=data, endpoint=endpoint) from first
 
 
+def _validated(adapter: TypeAdapter[Any], value: Any) -> Any:
+    """Values of the second reading by JSON's rules, under which text may be a date and a list a tuple."""
+    try:
+        text = json.dumps(value, ensure_ascii=False).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return adapter.validate_json(text)
+    except pydantic.ValidationError as error:
+        if not _is_no_json(error):
+            raise
+    except RecursionError:
+        pass
+    return adapter.validate_python(value)  # too deep for the parser
+
+
+def _is_no_json(error: pydantic.ValidationError) -> bool:
+    return error.errors(include_url=False, include_context=False, include_input=False)[0]["type"] == "json_invalid"
+
+
 def _misfit(error: pydantic.ValidationError, output: Any, data: bytes, endpoint: str | None) -> DecodeError:
     first = error.errors(include_url=False, include_input=False)[0]
     place = ".".join(map(str, first["loc"])) or "the value"
-    name = getattr(output, "__name__", None) or str(output)
+    name = output.__name__ if isinstance(output, type) else str(output)
     return DecodeError(f"does not fit {name}: {place}: {first['msg']}", data=data, endpoint=endpoint)
 
 
@@ -109,10 +122,10 @@ def encode_json(value: Any, *, what: str = "input") -> bytes:
         ...
         TypeError: input.images[0].url is bytes, which JSON can't carry; ...
     """
-    plain = _plain(value, what, ())
     try:
-        return to_json(plain, by_alias=True)
-    except (PydanticSerializationError, UnicodeEncodeError) as error:  # a lone surrogate in a text
+        return to_json(_plain(value, what, ()))
+    except (PydanticSerializationError, UnicodeEncodeError, RecursionError) as error:
+        # Half a character (a lone surrogate) in a text, or thousands of levels.
         raise TypeError(f"{what} can't be written as JSON: {error}") from error
 
 
@@ -136,6 +149,8 @@ def _plain(value: Any, place: str, parents: tuple[int, ...]) -> Any:
     if isinstance(value, BaseModel):
         dumped: dict[str, Any] = value.model_dump(by_alias=True, exclude_unset=True)
         return {name: _plain(item, f"{place}.{name}", inside) for name, item in dumped.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        value = {each.name: getattr(value, each.name) for each in fields(value)}
     if isinstance(value, Mapping):
         items = cast(Mapping[Any, Any], value).items()
         return {_name(name, place): _plain(item, f"{place}.{name}", inside) for name, item in items}

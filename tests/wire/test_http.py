@@ -4,7 +4,10 @@ import asyncio
 import logging
 import socket
 import traceback
-from collections.abc import AsyncIterator, Callable
+from asyncio import StreamReader as Reader
+from asyncio import StreamWriter as Writer
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 import pytest
 import stamina
@@ -19,19 +22,22 @@ from rxfal.wire.http import Http, Request
 from tests.wire.servers import answer, replies, request_to, scripted
 
 MakeHttp = Callable[..., Http]
-Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
-CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Type: text/event-stream\r\nX-Fal-Request-Id: r-1\r\n\r\n"
+CHUNKED = (
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Type: text/event-stream\r\nX-Fal-Request-Id: r-1\r\n\r\n"
+)
 
 
 @pytest.fixture
-def no_waiting() -> AsyncIterator[None]:
+def no_waiting() -> Iterator[None]:
     """Retries without their pauses, and with all of their attempts."""
     with stamina.set_testing(True, attempts=10, cap=True):
         yield
 
 
 async def test_the_key_and_the_user_agent_go_out_and_the_response_comes_back(make_http: MakeHttp):
-    async with scripted(replies(answer(b"body", "200 OK", "X-Fal-Request-Id: r-1", "Content-Type: Text/Plain; a=b"))) as server:
+    async with scripted(
+        replies(answer(b"body", "200 OK", "X-Fal-Request-Id: r-1", "Content-Type: Text/Plain; a=b"))
+    ) as server:
         http = make_http(server.url)
         async with http.exchange(request_to(server.url)) as response:
             assert (response.status, response.request_id, response.content_type) == (200, "r-1", "text/plain")
@@ -46,7 +52,8 @@ async def test_the_key_and_the_user_agent_go_out_and_the_response_comes_back(mak
 async def test_the_callers_headers_win(make_http: MakeHttp):
     async with scripted(replies(answer())) as server:
         await make_http(server.url).fetch(request_to(server.url, headers={"user-agent": "mine", "X-A": "1"}))
-    assert b"user-agent: mine" in server.heads[0] and b"rxfal/" not in server.heads[0]
+    assert b"user-agent: mine" in server.heads[0]
+    assert b"rxfal/" not in server.heads[0]
     assert b"X-A: 1" in server.heads[0]
 
 
@@ -98,7 +105,7 @@ async def test_with_a_token_a_request_does_not_pass_the_fal_proxy(make_http: Mak
 
 
 async def test_a_proxy_of_the_environment_is_used_and_netrc_is_not(
-    make_http: MakeHttp, monkeypatch: pytest.MonkeyPatch, tmp_path
+    make_http: MakeHttp, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, no_waiting: None
 ):
     netrc = tmp_path / "netrc"
     netrc.write_text("default login someone password from-netrc\n")
@@ -200,7 +207,7 @@ async def test_bytes_that_wait_when_the_body_breaks_are_not_lost(make_http: Make
         writer.close()
 
     async with scripted(handler) as server, make_http(server.url).exchange(request_to(server.url)) as response:
-        while response._content.exception() is None:  # until the client has noticed
+        while response._content.exception() is None:  # noqa: ASYNC110 (aiohttp has no event for it)
             await asyncio.sleep(0)
         assert await response.read_chunk() == b"firstsec"
         with pytest.raises(TransportError, match="cut short"):
@@ -257,7 +264,8 @@ async def test_a_connection_is_used_again_after_a_full_read(make_http: MakeHttp)
         http = make_http(server.url)
         for _ in range(3):
             await http.fetch(request_to(server.url))
-    assert len(ports) == 3 and len(set(ports)) == 1
+    assert len(ports) == 3
+    assert len(set(ports)) == 1
 
 
 # Errors
@@ -279,7 +287,8 @@ async def test_a_redirect_is_not_followed_and_names_only_the_host(make_http: Mak
             with pytest.raises(ApiError, match=f"redirects to 127.0.0.1:{elsewhere.port}") as caught:
                 await make_http(server.url).fetch(request_to(server.url, method="POST", body=b"{}"))
         assert elsewhere.heads == []
-    assert caught.value.status == status and "abc" not in str(caught.value)
+    assert caught.value.status == status
+    assert "abc" not in str(caught.value)
 
 
 async def test_no_headers_in_time_is_a_stream_timeout_error(make_http: MakeHttp):
@@ -439,13 +448,14 @@ async def test_no_failing_request_shows_the_key_or_the_token(
     words = f"{http!r} {http.config!r} {http.credentials!r} {request!r} {caplog.text}"
     if name != "not json":  # there the answer is the server's, and kept whole
         assert_without_secrets(caught.value, secret, "se/cret%2Bvalue", "se%2Fcret%2Bvalue")
-    assert secret not in words and "cret%2Bvalue" not in words
+    assert secret not in words
+    assert "cret%2Bvalue" not in words
     assert any("POST" in record.message for record in caplog.records if record.name == "rxfal")
 
 
 async def test_a_proxys_password_is_not_shown(make_http: MakeHttp, monkeypatch: pytest.MonkeyPatch, no_waiting: None):
     monkeypatch.setenv("HTTP_PROXY", f"http://me:pass%2Fword-9@127.0.0.1:{unused_port()}")
-    with pytest.raises(TransportError, match="on the way through the proxy.*refused") as caught:
+    with pytest.raises(TransportError, match=r"on the way through the proxy.*refused") as caught:
         await make_http("http://models.test").fetch(request_to("http://models.test"))
     assert_without_secrets(caught.value, "pass%2Fword-9", "pass/word-9", "the-secret-key")
 
@@ -535,7 +545,8 @@ async def test_the_last_attempt_raises_its_own_error(make_http: MakeHttp, no_wai
     async with scripted(replies(answer(b"", "503 X"))) as server:
         with pytest.raises(ApiError) as caught:
             await make_http(server.url, max_attempts=3).fetch(request_to(server.url, retry="idempotent"))
-    assert len(server.heads) == 3 and caught.value.status == 503
+    assert len(server.heads) == 3
+    assert caught.value.status == 503
 
 
 async def test_retries_can_be_switched_off_with_stamina(make_http: MakeHttp):
@@ -556,7 +567,9 @@ async def test_retry_after_is_the_pause(make_http: MakeHttp, monkeypatch: pytest
         pauses.append(seconds)
 
     monkeypatch.setattr("stamina._core._smart_sleep", pause)
-    async with scripted(replies(answer(b"", "429 X", "Retry-After: 7"), answer(b"", "429 X"), answer(b"done"))) as server:
+    async with scripted(
+        replies(answer(b"", "429 X", "Retry-After: 7"), answer(b"", "429 X"), answer(b"done"))
+    ) as server:
         assert await make_http(server.url).fetch(request_to(server.url)) == b"done"
     assert pauses[0] == 7.0
     assert 0.4 <= pauses[1] <= 0.8
@@ -595,9 +608,12 @@ async def test_fetch_json_decodes(make_http: MakeHttp):
     with aioresponses() as mocked:
         mocked.get("http://models.test/owner/alias", payload={"a": [1, None]})
         assert await http.fetch_json(request_to("http://models.test")) == {"a": [1, None]}
-        assert [str(url) for _, url in mocked.requests] == ["http://models.test/owner/alias"]
+        mocked.assert_called_once()
 
 
 def test_a_request_shows_neither_token_nor_body():
-    request = Request(method="PUT", url=URL("http://h/"), endpoint="x", body=b"private", token=SecretStr("secret-token"))
-    assert "private" not in repr(request) and "secret-token" not in repr(request)
+    request = Request(
+        method="PUT", url=URL("http://h/"), endpoint="x", body=b"private", token=SecretStr("secret-token")
+    )
+    assert "private" not in repr(request)
+    assert "secret-token" not in repr(request)

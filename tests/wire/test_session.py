@@ -51,13 +51,16 @@ async def session_of(http: Http) -> LoopSession:
 async def test_one_session_for_all_requests_of_a_loop(make_http):
     http = make_http("http://127.0.0.1:1")
     one, other = await asyncio.gather(session_of(http), session_of(http))
-    assert one is other and one is await session_of(http)
+    assert one is other
+    assert one is await session_of(http)
 
 
 async def test_a_session_has_no_limit_of_connections_and_keeps_no_cookies(make_http):
     http = make_http("http://127.0.0.1:1")
     session = await session_of(http)
-    assert session.client.connector.limit == 0 and session.client.connector.limit_per_host == 0
+    assert session.client.connector is not None
+    assert session.client.connector.limit == 0
+    assert session.client.connector.limit_per_host == 0
     async with scripted(replies(answer(b"", "200 OK", "Set-Cookie: a=b"))) as server:
         http = make_http(server.url)
         await http.fetch(request_to(server.url))
@@ -82,7 +85,8 @@ def test_each_loop_has_its_own_session_and_an_ended_one_leaves_nothing():
             del session
         gc.collect()
         assert [ref() for ref in seen] == [None] * 6
-        assert not http._sessions._held.sessions and not http._sessions._held._keepers
+        assert not http._sessions._held.sessions
+        assert not http._sessions._held._keepers
 
 
 async def test_a_closed_client_opens_again_when_it_is_used_again(make_http):
@@ -101,7 +105,8 @@ async def test_a_session_closed_by_someone_else_is_replaced(make_http):
     first = await session_of(http)
     await first.client.close()
     second = await session_of(http)
-    assert second is not first and not second.client.closed
+    assert second is not first
+    assert not second.client.closed
 
 
 @pytest.mark.parametrize("way", ["close", "aclose"])

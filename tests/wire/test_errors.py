@@ -1,0 +1,200 @@
+"""The exceptions: what they say, that they travel between processes, and what becomes of a failed response."""
+
+import email.utils
+import pickle
+import time
+from typing import Any
+
+import pytest
+
+import rxfal.errors
+from rxfal.errors import (
+    ApiError,
+    CredentialsError,
+    DecodeError,
+    EndpointError,
+    EventTooLargeError,
+    FalError,
+    StreamTimeoutError,
+    TransportError,
+    ValidationError,
+)
+from rxfal.wire.failures import error_from_response, retry_after_seconds
+
+EVERY_KIND = [
+    FalError("m"),
+    ApiError(
+        "m",
+        status=503,
+        body={"a": 1},
+        request_id="r",
+        error_type="e",
+        timeout_type="t",
+        retry_after=2.0,
+        endpoint="o/a",
+    ),
+    ValidationError("m", status=422, body={"detail": "d"}),
+    StreamTimeoutError(2.5, endpoint="o/a", request_id="r"),
+    TransportError("m", kind="dns", endpoint="o/a"),
+    DecodeError("m", data=b"\xff", endpoint="o/a"),
+    EventTooLargeError(5, endpoint="o/a"),
+    CredentialsError("m"),
+    EndpointError("m"),
+]
+
+
+@pytest.mark.parametrize("error", EVERY_KIND, ids=lambda error: type(error).__name__)
+def test_errors_survive_pickling_with_all_they_hold(error: FalError):
+    error.add_note("seen in a worker")
+    copy = pickle.loads(pickle.dumps(error))
+    assert type(copy) is type(error)
+    assert str(copy) == str(error)
+    assert vars(copy) == vars(error)
+    assert copy.args == error.args
+
+
+def test_the_tree_is_complete_and_its_old_relations_hold():
+    named = {getattr(rxfal.errors, name) for name in rxfal.errors.__all__ if name.endswith("Error")}
+    assert {type(error) for error in EVERY_KIND} == named - {rxfal.errors.FieldError}
+    assert issubclass(StreamTimeoutError, TimeoutError)
+    assert issubclass(EndpointError, ValueError)
+
+
+@pytest.mark.parametrize(
+    ("status", "settings", "retryable"),
+    [
+        (503, {}, True),
+        (429, {}, True),
+        (408, {}, True),
+        (409, {}, True),
+        (500, {}, False),
+        (404, {}, False),
+        (504, {"timeout_type": "user"}, False),
+        (503, {"retryable": False}, False),
+        (500, {"retryable": True}, True),
+    ],
+)
+def test_whether_a_retry_can_help(status: int, settings: dict[str, Any], retryable: bool):
+    assert ApiError("m", status=status, **settings).retryable is retryable
+
+
+def test_a_stream_timeout_says_how_long_it_waited():
+    error = StreamTimeoutError(2.5, endpoint="o/a")
+    assert (error.status, error.seconds) == (408, 2.5)
+    assert str(error).startswith("o/a: nothing came for 2.5 seconds")
+
+
+def response_error(status: int, body: bytes = b"", had_key: bool = True, **headers: str) -> ApiError:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return error_from_response(status, named, body, endpoint="o/a", had_key=had_key, secrets=["the-secret"])
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b'{"detail": "no such thing"}', "no such thing"),
+        (b'{"message": "no such thing"}', "no such thing"),
+        (b'{"error": {"message": "no such thing"}}', "no such thing"),
+        (b'{"error": "no such thing"}', "no such thing"),
+        (b'{"detail": {"message": "no such thing"}}', "no such thing"),
+        (b'{"detail": null, "message": "no such thing"}', "no such thing"),
+        (b'"no such thing"', "no such thing"),
+        (b"no such\n  thing", "no such thing"),
+        (b'{"detail": [{"loc": ["body", "a", 0], "msg": "no such thing"}]}', "a.0: no such thing"),
+        (b'{"detail": ["no such", 5, null, {"msg": "thing"}]}', "no such; thing"),
+        (b"<html><head><title>no such &amp; thing</title></head><body>x</body></html>", "no such & thing"),
+        (b"<!DOCTYPE html><html><body><h1>no such thing</h1></body></html>", "no such thing"),
+        (b"<html><body>no <b>such</b> thing", "no such thing"),
+        (b"", "Bad Request"),
+        (b"{}", "Bad Request"),
+        (b"[]", "Bad Request"),
+        (b"\xff\xfe", "\ufffd\ufffd"),
+    ],
+)
+def test_every_shape_of_body_is_put_into_words(body: bytes, message: str):
+    error = response_error(400, body)
+    assert error.message == message
+    assert str(error) == f"o/a: {message} (status 400)"
+
+
+def test_long_texts_are_cut_and_bodies_are_kept():
+    error = response_error(400, b"x" * 5000)
+    assert len(error.message) == 300
+    assert len(error.body) == 5000
+    many = b'{"detail": [' + b",".join(b'{"loc": ["body", "f"], "msg": "wrong"}' for _ in range(9)) + b"]}"
+    assert "(and 4 more)" in response_error(422, many).message
+
+
+def test_the_headers_of_fal_are_read():
+    error = response_error(
+        504,
+        b'{"detail": "too slow", "error_type": "request_timeout"}',
+        x_fal_request_id="r-1",
+        X_Fal_Request_Timeout_Type="user",
+        Retry_After="3",
+    )
+    assert (error.request_id, error.error_type, error.timeout_type) == ("r-1", "request_timeout", "user")
+    assert (error.retry_after, error.retryable) == (3.0, False)
+    assert response_error(503, b"", X_Fal_Error_Type="runner_disconnected").error_type == "runner_disconnected"
+    assert response_error(500, b"", X_Fal_Retryable="True").retryable is True
+    assert response_error(503, b"", X_Fal_Retryable="false").retryable is False
+    assert response_error(503, b"", X_Fal_Retryable="perhaps").retryable is True
+
+
+def test_a_gateways_page_is_short_and_says_what_to_do():
+    error = response_error(502, b"<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>")
+    assert error.message == "502 Bad Gateway: try again in a moment"
+    assert error.request_id is None
+    assert error.retryable
+
+
+def test_a_401_says_where_a_key_goes_or_that_it_is_wrong():
+    without = response_error(401, b'{"detail": "Unauthorized"}', had_key=False)
+    assert "no FAL_KEY was found" in without.message
+    assert "https://fal.ai/dashboard/keys" in without.message
+    assert "refused the key" in response_error(401, b"", had_key=True).message
+
+
+def test_a_secret_that_the_server_repeats_is_left_out():
+    for body in (b"the-secret is wrong", b'{"detail": "the-secret is wrong", "more": ["the-secret"]}'):
+        error = response_error(400, body)
+        assert "the-secret" not in f"{error} {error!r} {error.body!r} {vars(error)}"
+
+
+def test_field_errors_are_found_by_name_and_by_path():
+    body = (
+        b'{"detail": [{"loc": ["body", "images", 0, "url"], "msg": "bad url", "type": "url", "ctx": {"a": 1}},'
+        b' {"loc": ["body", "prompt"], "msg": "missing", "type": "missing", "input": {}}]}'
+    )
+    error = response_error(422, body)
+    assert isinstance(error, ValidationError)
+    assert error.message == "images.0.url: bad url; prompt: missing"
+    assert [found["msg"] for found in error.field_errors] == ["bad url", "missing"]
+    assert error.get_field_errors("url") == error.get_field_errors("images.0.url") == error.field_errors[:1]
+    assert error.get_field_errors("images") == []
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"detail": "too long"}', b'{"detail": [{"msg": "too long"}]}', b'{"detail": ["too long"]}']
+)
+def test_a_detail_without_a_field_is_about_the_whole_body(body: bytes):
+    error = response_error(422, body)
+    assert isinstance(error, ValidationError)
+    assert error.field_errors == [{"loc": ["body"], "msg": "too long", "type": "value_error"}]
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b'"x"', b'{"detail": null}', b"<html>", b'{"message": "x"}'])
+def test_a_422_without_details_has_no_field_errors(body: bytes):
+    error = response_error(422, body)
+    assert isinstance(error, ValidationError)
+    assert error.field_errors == []
+
+
+def test_retry_after_is_seconds_or_a_date():
+    assert retry_after_seconds("120") == 120.0
+    later = retry_after_seconds(email.utils.formatdate(time.time() + 60, usegmt=True))
+    assert later is not None
+    assert 50 < later <= 60
+    assert retry_after_seconds("Thu, 01 Jan 1970 00:00:00 GMT") == 0.0
+    for value in (None, "", "soon", "-5", "nan", "inf", "9" * 400, "Thu, 99 Foo 1970"):
+        assert retry_after_seconds(value) is None
