@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from .journal import RecordedRequest
+from .steps import hang_up
 
 __all__ = ["ApiFailure", "App", "Handler", "error_response", "json_response", "respond"]
 
@@ -132,9 +133,7 @@ async def _stream(
         except Exception as error:
             failure = _as_failure(error)
             if content_type:  # a binary body has no room for an error: it ends without its last chunk
-                record.dropped = True
-                if request.transport is not None:
-                    request.transport.close()
+                hang_up(request, record)
                 return response
             await response.write(b"event: error\ndata: " + to_json(failure.body) + b"\n\n")
             break

@@ -89,10 +89,20 @@ class Journal:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._requests: deque[RecordedRequest] = deque(maxlen=_REMEMBERED)
+        self._awaited: list[tuple[int, Handshake]] = []
 
     def add(self, request: RecordedRequest) -> None:
         with self._lock:
             self._requests.append(request)
+            self._tell()
+
+    def arrival(self, count: int) -> Handshake:
+        """What goes up once the journal has `count` requests."""
+        handshake = Handshake(f"request number {count} to arrive")
+        with self._lock:
+            self._awaited.append((count, handshake))
+            self._tell()
+        return handshake
 
     def snapshot(self) -> list[RecordedRequest]:
         with self._lock:
@@ -101,3 +111,10 @@ class Journal:
     def clear(self) -> None:
         with self._lock:
             self._requests.clear()
+
+    def _tell(self) -> None:
+        there = len(self._requests)
+        for count, handshake in self._awaited:
+            if count <= there:
+                handshake.set()
+        self._awaited = [(count, handshake) for count, handshake in self._awaited if count > there]

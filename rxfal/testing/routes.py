@@ -18,7 +18,7 @@ from .access import Access
 from .apps import ApiFailure, App, error_response, json_response, respond
 from .journal import Journal, RecordedRequest
 from .rest import Rest
-from .steps import Step, play
+from .steps import Step, hang_up, play
 
 __all__ = ["Routes", "Script"]
 
@@ -114,7 +114,9 @@ class Routes:
             raise
         except Exception as error:
             _log.error("the embedded server failed at %s %s", record.method, record.path, exc_info=error)
-            return error_response(ApiFailure(500, "Internal error of the embedded server."))
+            if record.status is not None:  # a response has begun: no other can follow
+                hang_up(request, record)
+            return error_response(ApiFailure(500, f"{type(error).__name__}: {error}"))
 
     async def _call(self, path: str, request: web.BaseRequest, record: RecordedRequest) -> web.StreamResponse:
         self._access.check(record, path)

@@ -111,6 +111,14 @@ class FalServer:
         """The journal: every request so far, refused ones too, in the order in which they came."""
         return self._journal.snapshot()
 
+    async def received(self, count: int = 1, timeout: float = 5.0) -> None:
+        """Waits until the journal has `count` requests, answered or not; TimeoutError after `timeout` seconds."""
+        await self._journal.arrival(count).wait(timeout)
+
+    def wait_received(self, count: int = 1, timeout: float = 5.0) -> None:
+        """Waits like `received`, from a thread without an event loop."""
+        self._journal.arrival(count).wait_blocking(timeout)
+
     @property
     def files(self) -> dict[str, StoredFile]:
         """The uploaded files by their URL."""

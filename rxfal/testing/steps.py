@@ -16,7 +16,7 @@ from aiohttp import web
 from .handshake import Handshake
 from .journal import RecordedRequest
 
-__all__ = ["Bytes", "Disconnect", "Pause", "Status", "Step", "play"]
+__all__ = ["Bytes", "Disconnect", "Pause", "Status", "Step", "hang_up", "play"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +142,8 @@ async def play(steps: AsyncIterable[Step], request: web.BaseRequest, record: Rec
                 response = response or await _begin(Status(), request, record)
                 await response.write(data)
             case Disconnect("reset"):
-                response = response or web.StreamResponse()
-                return _reset(request, response, record)
+                _reset(request, record)
+                return response or web.StreamResponse()
             case Disconnect("clean"):
                 response = response or await _begin(Status(), request, record)
                 response.force_close()
@@ -152,8 +152,8 @@ async def play(steps: AsyncIterable[Step], request: web.BaseRequest, record: Rec
                 if how == "mid-chunk":
                     response = response or await _begin(Status(), request, record)
                     _write_partial_chunk(request, data)
-                response = response or web.StreamResponse()
-                return _hang_up(request, response, record)
+                hang_up(request, record)
+                return response or web.StreamResponse()
     response = response or await _begin(Status(), request, record)
     await _end(request, response, record)
     return response
@@ -177,9 +177,16 @@ async def _begin(head: Status, request: web.BaseRequest, record: RecordedRequest
 async def _end(request: web.BaseRequest, response: web.StreamResponse, record: RecordedRequest) -> None:
     missing = getattr(request.writer, "length", None)
     if missing:
-        _hang_up(request, response, record)
+        hang_up(request, record)
     else:
         await response.write_eof()
+
+
+def hang_up(request: web.BaseRequest, record: RecordedRequest) -> None:
+    """Closes the connection under a response that is not complete."""
+    record.dropped = True
+    if request.transport is not None:
+        request.transport.close()
 
 
 def _write_partial_chunk(request: web.BaseRequest, data: bytes) -> None:
@@ -188,14 +195,7 @@ def _write_partial_chunk(request: web.BaseRequest, data: bytes) -> None:
         transport.write(f"{len(data) + _MISSING_BYTES:x}\r\n".encode() + data)
 
 
-def _hang_up(request: web.BaseRequest, response: web.StreamResponse, record: RecordedRequest) -> web.StreamResponse:
-    record.dropped = True
-    if request.transport is not None:
-        request.transport.close()
-    return response
-
-
-def _reset(request: web.BaseRequest, response: web.StreamResponse, record: RecordedRequest) -> web.StreamResponse:
+def _reset(request: web.BaseRequest, record: RecordedRequest) -> None:
     record.dropped = True
     transport = request.transport
     if transport is not None:
@@ -204,4 +204,3 @@ def _reset(request: web.BaseRequest, response: web.StreamResponse, record: Recor
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         assert isinstance(transport, asyncio.WriteTransport)
         transport.abort()
-    return response

@@ -1,0 +1,59 @@
+"""The pytest plugin, as a user's test run has it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+USER_TESTS = """
+import rxfal
+
+def counter(server):
+    @server.app("owner/counter")
+    async def count(input):
+        for n in range(3):
+            yield n
+
+def test_sync(fal_server):
+    counter(fal_server)
+    assert rxfal.stream("owner/counter").run() == 2
+
+async def test_async(fal_server, rxfal_client):
+    counter(fal_server)
+    assert await rxfal.stream("owner/counter") == 2
+    assert [n async for n in rxfal_client.stream("owner/counter")] == [0, 1, 2]
+    assert len(fal_server.requests) == 2
+
+def test_the_models_are_there(rxfal_client):
+    assert rxfal_client.stream("fal-ai/any-llm", {"prompt": "the sea"}).run()["partial"] is False
+
+def test_the_default_client_is_as_before():
+    from rxfal.client import set_default
+    assert set_default(None) is None
+"""
+
+
+def test_the_fixtures_serve_sync_and_async_tests(tmp_path: Path):
+    (tmp_path / "test_user.py").write_text(USER_TESTS)
+    arguments = ["-p", "pytest_asyncio.plugin", "-p", "rxfal.testing.plugin", "-o", "asyncio_mode=auto"]
+    arguments += ["-W", "error", "-o", "asyncio_default_fixture_loop_scope=function", "-q", "--rootdir", str(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-m", "pytest", *arguments, str(tmp_path / "test_user.py")],
+        env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(ROOT)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert "4 passed" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0
+
+
+def test_loading_the_plugin_loads_no_server():
+    code = (
+        "import sys, rxfal.testing.plugin; print('aiohttp.web' in sys.modules, 'rxfal.testing.server' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "False False\n"
