@@ -24,17 +24,11 @@ class Sink(Generic[_T]):
         gate: Closed while the subscriber is full. `if sink.gate.closed: await sink.gate.wait()` after each item.
     """
 
-    __slots__ = ("_observer", "gate", "on_next")
+    __slots__ = ("gate", "on_next")
 
     def __init__(self, observer: abc.ObserverBase[_T], gate: DemandGate) -> None:
-        self._observer = observer
         self.on_next = observer.on_next
         self.gate = gate
-
-    @property
-    def stopped(self) -> bool:
-        """Whether the subscriber has left: everything from here on would be dropped."""
-        return getattr(self._observer, "is_stopped", False)
 
 
 class Reader(abc.DisposableBase, Generic[_T]):

@@ -191,7 +191,7 @@ def stream_events(call: StreamCall) -> Stream[ServerSentEvent]:
                 )
             decoder = SSEDecoder(call.http.config.max_event_size)
             with call.limit(response) as limit:
-                while not sink.stopped:
+                while True:
                     chunk = await limit.wait(response.read_chunk)
                     for event in decoder.feed(chunk) if chunk else _last(decoder.close()):
                         sink.on_next(event)
@@ -207,7 +207,7 @@ async def _read_events(call: StreamCall, response: Response, sink: Sink[Any], de
     decoder = SSEDecoder(call.http.config.max_event_size)
     on_next, gate = sink.on_next, sink.gate
     with call.limit(response) as limit:
-        while not sink.stopped:
+        while True:
             chunk = await limit.wait(response.read_chunk)
             for data, name in decoder.feed_raw(chunk) if chunk else _last(decoder.close_raw()):
                 if name == "error":
@@ -223,7 +223,7 @@ async def _read_events(call: StreamCall, response: Response, sink: Sink[Any], de
 
 async def _read_binary(call: StreamCall, response: Response, sink: Sink[Any]) -> None:
     with call.limit(response) as limit:
-        while not sink.stopped and (chunk := await limit.wait(response.read_chunk)):
+        while chunk := await limit.wait(response.read_chunk):
             sink.on_next(chunk)
             if sink.gate.closed:
                 await sink.gate.wait()
