@@ -71,7 +71,7 @@ def on_loop(
             def deliver() -> None:
                 nonlocal is_scheduled
                 is_scheduled = False  # before the last look at `waiting`: what comes after it schedules itself
-                while waiting:
+                for _ in range(len(waiting)):  # no more: a source that never pauses must not keep the loop from others
                     callback, args = waiting.popleft()
                     callback(*args)
                     if gate is not None and len(waiting) <= buffer_size // 2:

@@ -72,6 +72,7 @@ def retry_backoff(
             timing = loop_scheduler(scheduler, scheduler_)
             current = SerialDisposable()
             attempt = 0
+            backoff = wait_initial
             has_items = False
 
             def on_next(value: _T) -> None:
@@ -80,14 +81,19 @@ def retry_backoff(
                 observer.on_next(value)
 
             def on_error(error: Exception) -> None:
-                if attempt >= attempts or (has_items and not after_items) or not _matches(error, on):
+                try:
+                    is_final = attempt >= attempts or (has_items and not after_items) or not _matches(error, on)
+                except Exception as failure:  # the predicate's own
+                    error, is_final = failure, True
+                if is_final:
                     observer.on_error(error)
                 else:
                     current.disposable = timing.schedule_relative(pause(error), start)
 
             def pause(error: Exception) -> float:
-                backoff = min(wait_max, wait_initial * wait_exp_base ** (attempt - 1))
-                return max(backoff + random.uniform(0.0, wait_jitter), getattr(error, "retry_after", None) or 0.0)
+                nonlocal backoff
+                waited, backoff = min(wait_max, backoff), min(wait_max, backoff * wait_exp_base)
+                return max(waited + random.uniform(0.0, wait_jitter), getattr(error, "retry_after", None) or 0.0)
 
             def start(*_: Any) -> None:
                 nonlocal attempt

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar
 
 from reactivex import Observable, abc, defer, from_future, throw, typing
 from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposable, SingleAssignmentDisposable
+from reactivex.internal import noop
 from reactivex.internal.utils import is_future
 from reactivex.scheduler.scheduler import Scheduler
 
@@ -65,17 +67,32 @@ def timeout(
             original = SingleAssignmentDisposable()
             current = SerialDisposable()
             current.disposable = original
+            # A source that emits inside its `subscribe` can't be disposed of meanwhile, so this is asked besides.
+            is_over = False
 
-            def expire(*_: Any) -> None:
+            def emit(value: _T) -> None:
+                if not is_over:
+                    observer.on_next(value)
+
+            def switch() -> None:
                 current.disposable = successor.subscribe(observer, scheduler=timing)
 
+            def expire(*_: Any) -> None:
+                end(switch)
+
+            def end(callback: Callable[..., None], *args: Exception) -> None:
+                nonlocal is_over
+                if not is_over:
+                    is_over = True
+                    callback(*args)
+
             if isinstance(duetime, datetime):
-                on_next = observer.on_next
+                on_next: abc.OnNext[_T] = emit
                 timer = timing.schedule_absolute(duetime, expire)
             else:
                 on_next, timer = _watch_silence(Scheduler.to_seconds(duetime), timing, observer.on_next, expire)
             original.disposable = source.subscribe(
-                on_next, observer.on_error, observer.on_completed, scheduler=scheduler_
+                on_next, partial(end, observer.on_error), partial(end, observer.on_completed), scheduler=scheduler_
             )
             return CompositeDisposable(current, timer)
 
@@ -115,7 +132,7 @@ def _watch_silence(
         elif loop is not None:
             timer.disposable = Disposable(call_after_poll(loop, confirm).cancel)
         else:
-            expire()
+            give_up()
 
     def confirm() -> None:
         if timer.is_disposed:
@@ -123,7 +140,12 @@ def _watch_silence(
         elif gate.closed or remaining() > _TOLERANCE:
             check()
         else:
-            expire()
+            give_up()
+
+    def give_up() -> None:
+        nonlocal emit
+        emit = noop
+        expire()
 
     def resume() -> None:
         if not gate.closed:
