@@ -2,7 +2,9 @@
 
 import asyncio
 import concurrent.futures
+import contextlib
 import resource
+import socket
 import subprocess
 import sys
 import threading
@@ -75,9 +77,10 @@ async def test_config_and_client_point_at_the_server(server: FalServer):
         assert server.key not in repr(client)
 
 
-async def test_it_ends_at_once_while_streams_and_uploads_are_open():
+async def test_it_ends_at_once_while_streams_are_open(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("rxfal.testing.server._SHUTDOWN_SECONDS", 3600.0)  # nothing may need the last resort
     ended = 0
-    async with aiohttp.ClientSession() as session:
+    async with asyncio.timeout(20), aiohttp.ClientSession() as session:
         async with FalServer(require_key=False) as server:
 
             @server.app("owner/waits")
@@ -113,6 +116,25 @@ async def test_it_ends_at_once_while_streams_and_uploads_are_open():
             with pytest.raises(aiohttp.ClientError):
                 await response.read()
     assert {task for task in asyncio.all_tasks() if task is not asyncio.current_task()} == set()
+
+
+def test_it_ends_though_a_client_never_reads_what_it_asked_for():
+    begun = threading.Event()
+    with contextlib.ExitStack() as stack:
+        with FalServer(require_key=False) as server:
+
+            @server.app("owner/huge")
+            async def huge(input):
+                begun.set()
+                yield bytes(32 * 2**20)
+
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+            client.sendall(b"POST /owner/huge/stream HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+            assert begun.wait(5)
+        client.settimeout(5)
+        with contextlib.suppress(ConnectionResetError):
+            while client.recv(2**20):
+                pass
 
 
 async def test_it_can_be_entered_again_but_not_twice_at_once():
