@@ -75,7 +75,8 @@ class Endpoint:
             segments = [old[1], old[2]]
         namespace = segments.pop(0) if segments[0] in _NAMESPACES else ""
         if len(segments) < 2 or not all(map(_is_segment, segments)):
-            raise EndpointError.format(repr(app) if base is None else repr(f"{base}/{rest}"))
+            # Not with its query, if it has one: that may hold a token.
+            raise EndpointError.format(repr(re.sub(r"\?.*", "?...", app, flags=re.DOTALL)))
         return cls(app, namespace, segments[0], segments[1], "/".join(segments[2:]), base)
 
     def url(self, config: Config, *, path: str | None = None, query: Mapping[str, Any] | None = None) -> URL:

@@ -32,10 +32,13 @@ if TYPE_CHECKING:
 __all__ = ["Http", "Request", "Response"]
 
 logger = logging.getLogger("rxfal")
+# stamina logs its retries as warnings; who set up no logging at all is not to find them on stderr.
+logging.getLogger("stamina").addHandler(logging.NullHandler())
 
 _LARGE_BODY = 2**20  # bytes; above it aiohttp wants a file, which it sends piece by piece
 _ERROR_BODY_LIMIT = 2**20  # bytes of an error's body that are read
 _ERROR_BODY_PATIENCE = 10.0  # seconds for them
+_SHORTEST_SECRET = 6  # characters; what is shorter is not looked for in messages
 _LONGEST_RETRY_AFTER = 60.0  # seconds; a server that asks for more gets no retry, the caller decides
 # What can come out of aiohttp: its own errors, the system's (timeouts are among them), and the RuntimeError that it
 # raises for a connection or a session that was closed meanwhile.
@@ -253,7 +256,7 @@ class Http:
                 raw.headers,
                 beginning,
                 endpoint=request.endpoint,
-                had_key=request.token is not None or "Authorization" in headers,
+                had_key=request.token is not None or "Authorization" in headers or "x-fal-target-url" in headers,
                 secrets=secrets,
             )
         # Outside the except clause: the original would stay on it as context, with a URL that may hold a token.
@@ -284,7 +287,8 @@ class Http:
         headers.update(request.headers)
         if request.content_length is not None:
             headers["Content-Length"] = str(request.content_length)
-        return url, headers, secrets
+        # A text as short as a word would take words out of the messages, and is no secret.
+        return url, headers, tuple(secret for secret in secrets if len(secret) >= _SHORTEST_SECRET)
 
 
 def _payload(body: Body, errors: list[Exception]) -> bytes | io.BytesIO | AsyncIterable[bytes] | None:

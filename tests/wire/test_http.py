@@ -412,16 +412,18 @@ def assert_without_secrets(error: BaseException, *secrets: str) -> None:
         assert secret not in words
 
 
+# As long as the secret, for the sake of content-length.
+PLACE = b"SECRET-OF-17-CHAR"
 BROKEN_ANSWERS = {
-    "echo": answer(b'{"detail": "SECRET is wrong"}', "400 Bad Request"),
-    "echoed text": answer(b"no SECRET here", "500 Oops"),
+    "echo": answer(b'{"detail": "SECRET-OF-17-CHAR is wrong"}', "400 Bad Request"),
+    "echoed text": answer(b"no SECRET-OF-17-CHAR here", "500 Oops"),
     "no http": b"SSH-2.0-OpenSSH_9\r\n\r\n",
     "bad header": b"HTTP/1.1 200 OK\r\nbad header line\r\n\r\n",
     "cut": b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc",
     "bad chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
     "nothing": b"",
-    "redirect": answer(b"", "302 Found", "Location: http://elsewhere.test/?fal_jwt_token=SECRET"),
-    "not json": answer(b"<p>SECRET"),
+    "redirect": answer(b"", "302 Found", "Location: http://elsewhere.test/?fal_jwt_token=SECRET-OF-17-CHAR"),
+    "not json": answer(b"<p>SECRET-OF-17-CHAR"),
 }
 
 
@@ -434,7 +436,7 @@ async def test_no_failing_request_shows_the_key_or_the_token(
     caplog.set_level(logging.DEBUG, logger="rxfal")
 
     async def handler(reader: Reader, writer: Writer, head: bytes) -> None:
-        writer.write(BROKEN_ANSWERS[name].replace(b"SECRET", secret.encode()))
+        writer.write(BROKEN_ANSWERS[name].replace(PLACE, secret.encode()))
         writer.close()
 
     async with scripted(handler) as server:
