@@ -7,16 +7,17 @@ import subprocess
 import sys
 import textwrap
 import traceback
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import reactivex as rx
+from pydantic import SecretStr
 
 import rxfal
 from rxfal import operators as ops
-from rxfal.testing import Bytes, Disconnect, FalServer, Pause, Status
+from rxfal.testing import Bytes, Disconnect, FalServer, Pause, RecordedRequest, Status
 
 ROOT = Path(__file__).parent.parent
 
@@ -128,7 +129,8 @@ SCRIPTS = {
         opened.wait()
         subscription.dispose()
         done = threading.Event()
-        rxfal.stream("me/count").pipe(ops.retry(2), ops.start_with(-1), ops.delay(0.01)).subscribe(on_completed=done.set)
+        chain = rxfal.stream("me/count").pipe(ops.retry(2), ops.start_with(-1), ops.delay(0.01))
+        chain.subscribe(on_completed=done.set)
         done.wait()
         """,
     "a client closed by its block, on a loop and without one": """
@@ -234,7 +236,7 @@ async def test_no_secret_is_shown_anywhere(caplog: pytest.LogCaptureFixture, unu
     async with FalServer() as server:
 
         @server.raw("me/denied")
-        async def denied(request: Any) -> Any:  # a server that repeats what it was sent
+        async def denied(request: RecordedRequest) -> AsyncIterator[Status]:  # a server that repeats what it was sent
             yield Status(403, json={"detail": f"not you, {request.headers.get('Authorization')} {request.query}"})
 
         server.script("me/cut", [Bytes(b"data: 0\n\n"), Disconnect("cut")])
@@ -244,7 +246,7 @@ async def test_no_secret_is_shown_anywhere(caplog: pytest.LogCaptureFixture, unu
         server.script("me/silent", [Bytes(b"data: 0\n\n"), Pause()])
         urls = (server.url, f"http://127.0.0.1:{unused_tcp_port}", "http://no-such-host.invalid")
         for base_url in urls:
-            config = rxfal.Config(base_url=base_url, max_attempts=1, key=key)
+            config = rxfal.Config(base_url=base_url, max_attempts=1, key=SecretStr(key))
             async with rxfal.Client(config=config) as by_config, rxfal.Client(key, config=config) as client:
                 shown += map(repr, (by_config, client, config, client.__dict__, config.model_dump()))
                 for app in ("me/denied", "me/cut", "me/reset", "me/bad", "me/moved", "me/silent", "me/unknown"):
@@ -264,7 +266,7 @@ async def test_no_secret_is_shown_anywhere(caplog: pytest.LogCaptureFixture, unu
 
 
 async def test_a_key_goes_to_no_other_host() -> None:
-    config = rxfal.Config(key="secret")
+    config = rxfal.Config(key=SecretStr("secret"))
     for app in ("https://evilfal.run/x/y", "http://fal.run@evil.com/", "https://fal.run.evil.com/", "//evil.com/a/b"):
         with pytest.raises(rxfal.EndpointError):
             rxfal.Client(config=config).stream(app)

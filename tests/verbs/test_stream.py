@@ -594,7 +594,7 @@ async def test_dispose_closes_the_connection_at_once(server: FalServer, client: 
 
 async def test_dispose_inside_on_next_stops_the_rest_of_the_chunk(server: FalServer, client: rxfal.Client) -> None:
     server.script("me/burst", [sse(*range(100)), Pause()])
-    got: list[int] = []
+    got: list[Any] = []
     left = asyncio.Event()
 
     def on_next(event: int) -> None:
