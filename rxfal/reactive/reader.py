@@ -84,7 +84,8 @@ class Reader(abc.DisposableBase, Generic[_T]):
     def _cancel(self) -> None:
         if self._task is not None:
             self._task.disposed = True
-            self._task.cancel()
+            if not self._task.loop_ended:  # then it is closing already, and another cancellation would stop it
+                self._task.cancel()
 
     async def _run(self) -> None:
         try:

@@ -24,9 +24,7 @@ class Run:
         self.sink = sink
         self.loop = asyncio.get_running_loop()
         self.thread = threading.current_thread()
-        task = asyncio.current_task()
-        assert task is not None
-        self.task = task
+        self.task: asyncio.Task[Any] = asyncio.current_task()  # pyright: ignore[reportAttributeAccessIssue]
         self.closed = threading.Event()
         self._bursts: asyncio.Queue[tuple[tuple[Any, ...], concurrent.futures.Future[None]]] = asyncio.Queue()
 
@@ -133,5 +131,5 @@ async def spin(turns: int = 20) -> None:
 async def until(condition: Any) -> None:
     """Let the loop go round until something holds that needs no more than that, or another thread."""
     async with asyncio.timeout(PATIENCE):
-        while not condition():
+        while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0)
