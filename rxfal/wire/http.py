@@ -7,14 +7,14 @@ import asyncio
 import io
 import logging
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, unquote
 
 import aiohttp
 import stamina
-from multidict import CIMultiDict, CIMultiDictProxy
+from multidict import CIMultiDict
 from pydantic import SecretStr
 from yarl import URL
 
@@ -24,6 +24,7 @@ from rxfal.wire.config import Config
 from rxfal.wire.endpoints import may_see_credential
 from rxfal.wire.failures import error_from_response, transport_error
 from rxfal.wire.payload import payload_decoder
+from rxfal.wire.response import BROKEN, Response, beginning_of, let_go
 from rxfal.wire.session import LoopSession, Sessions
 
 if TYPE_CHECKING:
@@ -36,13 +37,8 @@ logger = logging.getLogger("rxfal")
 logging.getLogger("stamina").addHandler(logging.NullHandler())
 
 _LARGE_BODY = 2**20  # bytes; above it aiohttp wants a file, which it sends piece by piece
-_ERROR_BODY_LIMIT = 2**20  # bytes of an error's body that are read
-_ERROR_BODY_PATIENCE = 10.0  # seconds for them
 _SHORTEST_SECRET = 6  # characters; what is shorter is not looked for in messages
 _LONGEST_RETRY_AFTER = 60.0  # seconds; a server that asks for more gets no retry, the caller decides
-# What can come out of aiohttp: its own errors, the system's (timeouts are among them), and the RuntimeError that it
-# raises for a connection or a session that was closed meanwhile.
-_BROKEN = (aiohttp.ClientError, OSError, RuntimeError)
 
 Body = bytes | Callable[[], AsyncIterable[bytes]] | None
 
@@ -74,71 +70,6 @@ class Request:
     token: SecretStr | None = None
     response_timeout: float | None = None
     retry: Literal["never-started", "idempotent"] = "never-started"
-
-
-class Response:
-    """A response whose headers are in; its body is read inside the block of `Http.exchange`."""
-
-    __slots__ = (
-        "_content",
-        "_endpoint",
-        "_lasts_as_the_connection",
-        "_secrets",
-        "content_type",
-        "headers",
-        "request_id",
-        "status",
-    )
-
-    def __init__(self, raw: aiohttp.ClientResponse, endpoint: str, secrets: tuple[str, ...]) -> None:
-        self._content = raw.content
-        self._endpoint = endpoint
-        self._secrets = secrets
-        self.status = raw.status
-        self.headers: CIMultiDictProxy[str] = raw.headers
-        self.request_id: str | None = raw.headers.get("x-fal-request-id")
-        self.content_type = raw.content_type
-        self._lasts_as_the_connection = not ("Content-Length" in raw.headers or "Transfer-Encoding" in raw.headers)
-
-    async def read_chunk(self) -> bytes:
-        """All that has come: waits for at least one byte, and is empty at the clean end of the body.
-
-        Raises:
-            TransportError: The body was cut short; raised only after everything that had come was given out.
-        """
-        try:
-            chunk = await self._content.readany()
-            if not chunk and self._lasts_as_the_connection:
-                self._check_end_of_connection()
-            return chunk
-        except _BROKEN as error:
-            # aiohttp raises at once, though bytes are left that came before the failure; this is the part of its
-            # reading methods that takes them.
-            left: bytes = self._content._read_nowait(-1)  # pyright: ignore[reportPrivateUsage]
-            if left:
-                return left
-            failure, cause = transport_error(error, endpoint=self._endpoint, secrets=self._secrets)
-        try:
-            raise failure from cause
-        finally:
-            del failure, cause  # its traceback holds this frame
-
-    def _check_end_of_connection(self) -> None:
-        # To aiohttp a body that ends with its connection is whole, also when the connection was reset.
-        protocol: Any = self._content._protocol  # pyright: ignore[reportPrivateUsage]
-        if isinstance(error := protocol.exception(), OSError):
-            raise error
-
-    async def read(self) -> bytes:
-        """The rest of the body, whole.
-
-        Raises:
-            TransportError: The body was cut short.
-        """
-        chunks: list[bytes] = []
-        while chunk := await self.read_chunk():
-            chunks.append(chunk)
-        return b"".join(chunks)
 
 
 class Http:
@@ -176,7 +107,7 @@ class Http:
             yield Response(raw, request.endpoint, secrets)
         finally:
             session.responses.discard(raw)
-            _let_go(raw)
+            let_go(raw)
 
     async def fetch(self, request: Request) -> bytes:
         """Send a request and read its whole answer, which is tried again together; raises what `exchange` does."""
@@ -187,7 +118,7 @@ class Http:
                     return await Response(raw, request.endpoint, secrets).read()
                 finally:
                     session.responses.discard(raw)
-                    _let_go(raw)
+                    let_go(raw)
         raise AssertionError("retries end with a result or an error")
 
     async def fetch_json(self, request: Request) -> Any:
@@ -237,7 +168,7 @@ class Http:
                 raw = await session.client.request(
                     request.method, url, headers=headers, data=body, proxy=proxy, allow_redirects=False
                 )
-        except (*_BROKEN, ValueError) as error:
+        except (*BROKEN, ValueError) as error:
             if body_errors:
                 failure, cause = body_errors[0], body_errors[0].__cause__
             elif deadline.expired() and request.response_timeout is not None:
@@ -250,7 +181,7 @@ class Http:
             if raw.status < 300:
                 session.responses.add(raw)
                 return session, raw, secrets
-            beginning = await _beginning_of(raw)
+            beginning = await beginning_of(raw)
             raise error_from_response(
                 raw.status,
                 raw.headers,
@@ -307,27 +238,6 @@ def _payload(body: Body, errors: list[Exception]) -> bytes | io.BytesIO | AsyncI
             raise
 
     return pieces()
-
-
-def _let_go(raw: aiohttp.ClientResponse) -> None:
-    """Keep the connection when the body was read whole, or else close it at once."""
-    if raw.content.at_eof() and raw.content.exception() is None:
-        raw.release()
-    else:
-        raw.close()
-
-
-async def _beginning_of(raw: aiohttp.ClientResponse) -> bytes:
-    """What an error's body says, as far as it can be had: the status matters more than the rest of it."""
-    body = bytearray()
-    try:
-        with suppress(*_BROKEN):
-            async with asyncio.timeout(_ERROR_BODY_PATIENCE):
-                while len(body) < _ERROR_BODY_LIMIT and (chunk := await raw.content.readany()):
-                    body += chunk
-    finally:
-        _let_go(raw)
-    return bytes(body)
 
 
 def _retry(error: ApiError) -> bool | float:
