@@ -70,12 +70,11 @@ class _Scheduled(abc.DisposableBase):
         if asyncio._get_running_loop() is not self._loop:
             due = self._loop.time() + seconds
             self._loop.call_soon_threadsafe(lambda: self.start(max(0.0, due - self._loop.time())))
-        elif self._is_disposed:
-            pass
-        elif seconds > 0.0:
-            self.handle = self._loop.call_later(seconds, self._run)
-        else:
-            self.handle = self._loop.call_soon(self._run)
+        elif not self._is_disposed:
+            later = self._loop.call_later(seconds, self._run) if seconds > 0.0 else self._loop.call_soon(self._run)
+            self.handle = later
+            if self._is_disposed:  # meanwhile, on another thread, which found no handle
+                later.cancel()
 
     def _run(self) -> None:
         if not self._is_disposed:
