@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reactivex import operators as rx_ops
 from reactivex.internal import ArgumentOutOfRangeException
+from reactivex.scheduler import VirtualTimeScheduler
 from reactivex.subject import Subject
-from reactivex.testing import TestScheduler
 
 from rxfal import operators as ops
 from rxfal.reactive.loop import background_loop
@@ -116,7 +116,7 @@ def test_by_count_below_one_is_refused(arguments: tuple[int, ...]):
         rx.never().pipe(rx_ops.buffer_with_count(*arguments))
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(sources(), st.integers(1, 5), st.none() | st.integers(1, 7), st.sampled_from([230, 260, 1000]))
 def test_any_source_by_count_as_in_reactivex(source: Any, count: int, skip: int | None, disposed: float):
     same(lambda ops, s, x: x.pipe(ops.buffer_with_count(count, skip)), source, disposed=disposed)
@@ -200,7 +200,7 @@ def test_by_time_on_a_scheduler_of_its_own():
     same(lambda ops, s, x: x.pipe(ops.buffer_with_time(100, scheduler=s)), STEADY)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(sources(), st.integers(1, 30), st.none() | st.integers(0, 30), st.sampled_from([230, 260, 400]))
 def test_any_source_by_time_as_in_reactivex(source: Any, span: int, shift: int | None, disposed: float):
     same(lambda ops, s, x: x.pipe(ops.buffer_with_time(span, shift)), source, disposed=disposed)
@@ -257,7 +257,7 @@ def test_by_time_or_count_a_full_buffer_starts_the_time_anew():
     assert seen.items[:3] == [(240, [1, 2]), (290, [3]), (340, [])]
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(sources(), st.integers(1, 30), st.integers(1, 5), st.sampled_from([230, 260, 400]))
 def test_any_source_by_time_or_count_as_in_reactivex(source: Any, span: int, count: int, disposed: float):
     same(lambda ops, s, x: x.pipe(ops.buffer_with_time_or_count(span, count)), source, disposed=disposed)
@@ -311,7 +311,7 @@ def test_a_source_that_ends_at_once_still_gives_its_items():
     assert seen.messages == [(200, "next", [1, 2]), (200, "completed", None)]
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(sources(), sources(), st.sampled_from([230, 260, 400]))
 def test_any_source_and_boundaries_as_in_reactivex(source: Any, boundaries: Any, disposed: float):
     same(lambda ops, s, x, b: x.pipe(ops.buffer(b)), source, boundaries, disposed=disposed)
@@ -404,7 +404,7 @@ def test_a_source_that_is_fed_from_within_on_next_loses_nothing(operator: Any):
 
 
 def test_the_timer_ends_with_the_source():
-    scheduler = TestScheduler()
+    scheduler = VirtualTimeScheduler()
     rx.of(1).pipe(ops.buffer_with_time(10)).subscribe(scheduler=scheduler)
     rx.of(1).pipe(ops.buffer_with_time_or_count(10, 3)).subscribe(scheduler=scheduler)
     scheduler.start()  # would run for ever

@@ -186,19 +186,19 @@ def test_two_subscriptions_are_watched_apart():
     assert [[m.time for m in o.messages] for o in (first, second)] == [[250, 350], [320, 420]]
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(sources(), st.integers(1, 40), st.sampled_from([230, 260, 1000]))
 def test_any_source_as_in_reactivex(source: Any, duetime: int, disposed: float):
     same(lambda ops, s, x: x.pipe(ops.timeout(duetime)), source, disposed=disposed)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(sources(), sources(), st.integers(1, 40))
 def test_any_source_and_other_as_in_reactivex(source: Any, other: Any, duetime: int):
     same(lambda ops, s, x, y: x.pipe(ops.timeout(duetime, y)), source, other)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(sources(), st.integers(200, 300))  # and a half: in a tie reactivex has the one that was scheduled first
 def test_any_source_and_deadline_as_in_reactivex(source: Any, deadline: int):
     same(lambda ops, s, x: x.pipe(ops.timeout(at(deadline + 0.5))), source)
