@@ -1,0 +1,77 @@
+"""The `rxfal` command: its way in and out of the process.
+
+Signals, exit statuses and the case that the extra is not installed. Imports neither typer nor rich before it knows
+that they are there.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import NoReturn
+
+__all__ = ["main", "run"]
+
+INTERRUPTED = 128 + signal.SIGINT
+TERMINATED = 128 + signal.SIGTERM
+
+
+def main() -> NoReturn:
+    """The command, as the `rxfal` script and `python -m rxfal` call it; ends the process."""
+    status = run()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):  # whoever read it has gone
+            pass
+    if status in (INTERRUPTED, TERMINATED):
+        # A name look-up that hangs in its thread would hold up the interpreter's exit, and Ctrl-C means now.
+        os._exit(status)
+    sys.exit(status)
+
+
+def run(args: Sequence[str] | None = None) -> int:
+    """Run the command in this process.
+
+    Args:
+        args: The arguments; left out, the process's own.
+
+    Returns:
+        The exit status: 0; 1 for an error, which is one line on stderr; 2 for a wrong usage; 130 after Ctrl-C, 143
+        after SIGTERM, 141 when the reader of the output has gone.
+
+    Examples:
+        >>> run(["--version"])
+        rxfal ...
+        0
+    """
+    try:
+        before = signal.signal(signal.SIGTERM, _terminate)
+    except ValueError:  # not on the main thread, where no signal arrives
+        return _run(args)
+    try:
+        return _run(args)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _run(args: Sequence[str] | None) -> int:
+    try:
+        try:
+            from .app import app
+        except ModuleNotFoundError as error:
+            if error.name not in ("rich", "typer", "click"):
+                raise
+            sys.stderr.write(f'rxfal: the command needs {error.name}, install it with: pip install "rxfal[cli]"\n')
+            return 1
+        app(args, prog_name="rxfal")
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
+    return 0
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    sys.exit(TERMINATED)

@@ -1,0 +1,177 @@
+"""The commands and their options; what they do is in the modules beside this one.
+
+Also what becomes of an exception: one line and a status, never a traceback unless `--debug` asks for it.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+import typer.core
+from pydantic import ValidationError
+
+import rxfal
+
+__all__ = ["app"]
+
+PIPE_CLOSED = 141
+"""What a shell reports of a program that SIGPIPE ended."""
+
+
+class _Commands(typer.core.TyperGroup):
+    """Runs the commands, and turns what they raise into one line on stderr and a status."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # The interpreter flushes stdout once more at its exit: let that go nowhere.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(PIPE_CLOSED) from None
+        except Exception as error:
+            if isinstance(error, typer.Abort) or hasattr(error, "exit_code"):  # typer's own
+                raise
+            if ctx.meta.get("debug"):
+                raise
+            typer.echo(f"rxfal: {one_line(error)}", err=True)
+            raise typer.Exit(1) from None
+
+
+def one_line(error: Exception) -> str:
+    """What an error says, on one line and without characters that would move a terminal's cursor."""
+    match error:
+        case ValidationError():
+            message = "; ".join(f"{'.'.join(map(str, found['loc']))}: {found['msg']}" for found in error.errors())
+        case OSError(strerror=str(reason), filename=str(name)):
+            message = f"{reason}: {name}"
+        case rxfal.FalError() | OSError() | ValueError() | TypeError():
+            message = str(error)
+        case _:
+            message = f"{type(error).__name__}: {error} (--debug shows where)"
+    return "".join(char if char.isprintable() else "�" for char in " ".join(message.split()))
+
+
+app = typer.Typer(
+    cls=_Commands,
+    name="rxfal",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"rxfal {rxfal.__version__}")
+        raise typer.Exit
+
+
+def _debug(ctx: typer.Context, wanted: bool) -> None:
+    if wanted:
+        ctx.meta["debug"] = True  # which a context shares with those around it
+
+
+Debug = Annotated[bool, typer.Option("--debug", callback=_debug, help="Show the traceback of an error.")]
+
+
+@app.callback()
+def rxfal_(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+    debug: Debug = False,
+) -> None:
+    """Streams of fal models, in the terminal."""
+
+
+@app.command()
+def demo(
+    prompt: Annotated[
+        str, typer.Option("--prompt", "-p", help="What the models write about and paint.")
+    ] = "a lighthouse in a storm",
+    pace: Annotated[float, typer.Option(min=0, help="A factor on the time it takes; 0: as fast as possible.")] = 2.0,
+    save: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Save the final picture, a PNG, here.", dir_okay=False)
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Watch two language models and an image model stream at once, from a server on this machine."""
+    from .demo import run
+
+    if save is not None and not save.absolute().parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {save.absolute().parent}", param_hint="--save")
+    run(prompt, pace, save)
+
+
+@app.command()
+def stream(
+    endpoint: Annotated[
+        str, typer.Argument(metavar="APP", help="The endpoint, such as fal-ai/any-llm.", show_default=False)
+    ],
+    fields: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input",
+            "-i",
+            metavar="KEY=VALUE",
+            help="A field of the input: JSON if VALUE is that, else text; KEY=@FILE uploads the file. "
+            "A lone - reads a JSON object from stdin.",
+        ),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print each event as a line of JSON.")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="Print the events as they are on the wire.")] = False,
+    text: Annotated[bool, typer.Option("--text", help="Print the text as it grows, and nothing else.")] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", dir_okay=False, help="Write here, not to stdout."),
+    ] = None,
+    path: Annotated[str | None, typer.Option(help="What follows the endpoint's id.", show_default="/stream")] = None,
+    timeout: Annotated[
+        float, typer.Option(min=0.001, metavar="SECONDS", help="The longest silence that is waited for.")
+    ] = 60.0,
+    auth: Annotated[
+        Literal["key", "token"], typer.Option(help="Send the key itself, or a short-lived token made with it.")
+    ] = "key",
+    debug: Debug = False,
+) -> None:
+    """Stream a model's events to stdout, as they arrive.
+
+    Calls whatever the environment names: fal with the key in FAL_KEY, or the server at RXFAL_BASE_URL. Without --json,
+    --raw or --text it prints text if the first event carries any, else JSON. A binary answer is written as it is.
+
+    rxfal stream fal-ai/any-llm -i prompt="a haiku about rivers"
+    """
+    from .stream import Style, run
+
+    wanted = [style for style, given in zip(Style, (text, json, raw)) if given]
+    if len(wanted) > 1:
+        raise typer.BadParameter("only one of them makes sense", param_hint="--json, --raw, --text")
+    run(
+        endpoint,
+        fields or [],
+        wanted[0] if wanted else None,
+        output,
+        {"path": path, "timeout": timeout, "auth": auth},
+    )
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = 8600,
+    key: Annotated[
+        str | None, typer.Option(help="The key that callers must send.", show_default="one for tests")
+    ] = None,
+    no_key: Annotated[bool, typer.Option("--no-key", help="Let callers in without any key.")] = False,
+    pace: Annotated[float, typer.Option(min=0, help="A factor on the time that the models take.")] = 1.0,
+    debug: Debug = False,
+) -> None:
+    """Run the embedded server with its built-in models, for development."""
+    from .serve import run
+
+    if key is not None and no_key:
+        raise typer.BadParameter("a key that nobody needs", param_hint="--key, --no-key")
+    run(host, port, key, no_key, pace)
