@@ -15,8 +15,8 @@ from rxfal.reactive.stream import Stream
 from rxfal.verbs import storage as _storage
 from rxfal.verbs import stream as _stream
 from rxfal.verbs.files import File, FileSource
-from rxfal.verbs.inputs import PreparedInput, Uploaded
-from rxfal.verbs.storage import Keep, Lifecycle, UploadProgress
+from rxfal.verbs.inputs import PreparedInput
+from rxfal.verbs.storage import Keep, Lifecycle, UploadStream
 from rxfal.verbs.stream import ResponseInfo, StreamCall, StreamOptions, TokenProvider
 from rxfal.wire.config import Config
 from rxfal.wire.credentials import Credentials, KeySource, TokenCache
@@ -206,7 +206,7 @@ class Verbs:
         name: str | None = None,
         content_type: str | None = None,
         lifecycle: Keep | int | Mapping[str, Any] | Lifecycle | None = None,
-    ) -> Stream[UploadProgress | Uploaded]:
+    ) -> UploadStream:
         """Upload a file to fal's storage, streamed from disk: progress, and at the end where it is.
 
         Args:
@@ -217,7 +217,8 @@ class Verbs:
                 mapping with `expiration_duration_seconds` and `initial_acl`.
 
         Returns:
-            A cold Stream of `UploadProgress(sent, total)` in bytes that ends with `Uploaded(url=...)`.
+            A cold Stream of `UploadProgress(sent, total)` in bytes that ends with `Uploaded(url=...)`, which is what
+            awaiting it gives.
 
         Raises:
             FileNotFoundError, IsADirectoryError: For a path that is no file.
@@ -296,7 +297,7 @@ class Client(Verbs):
 
     Examples:
         >>> from rxfal.testing import FalServer
-        >>> with FalServer(models=True) as server, Client(server.key, config=server.config) as client:
+        >>> with FalServer(models=True) as server, Client(server.key, config=server.config()) as client:
         ...     client.stream("fal-ai/any-llm", {"prompt": "hi"}).count().run() > 1
         True
     """

@@ -7,10 +7,10 @@ import asyncio
 import inspect
 import json
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import web
 from pydantic import ValidationError
@@ -21,7 +21,7 @@ from .steps import hang_up
 
 __all__ = ["ApiFailure", "App", "Handler", "error_response", "json_response", "respond"]
 
-Handler = Callable[[Any], AsyncGenerator[Any, None]] | Callable[[Any], Awaitable[Any]]
+Handler = Callable[[Any], AsyncIterator[Any]] | Callable[[Any], Awaitable[Any]]
 
 _EVENTS_PER_TURN = 64
 """Events that an app which never waits may send before others have their turn on the loop."""
@@ -84,9 +84,10 @@ async def respond(
     """
     try:
         produced = app.handler(input)
-        if not isinstance(produced, AsyncGenerator):
+        if isinstance(produced, Awaitable):
             return json_response(await produced)
-        async with aclosing(produced) as items:
+        # Registered handlers are generator functions; annotated as an iterator, they are no less so.
+        async with aclosing(cast("AsyncGenerator[Any, None]", produced)) as items:
             if streaming or app.content_type:
                 return await _stream(items, app.content_type, request, record)
             last = None

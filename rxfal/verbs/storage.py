@@ -6,12 +6,13 @@ In two steps, as fal's clients do it: `initiate` names the place, a PUT without 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self, cast, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
+from reactivex import abc
 from yarl import URL
 
 from rxfal.errors import DecodeError, StreamTimeoutError
@@ -31,6 +32,7 @@ __all__ = [
     "Lifecycle",
     "Upload",
     "UploadProgress",
+    "UploadStream",
     "Uploaded",
     "Uploader",
     "transform_input",
@@ -129,6 +131,17 @@ class UploadProgress:
     total: int
 
 
+class UploadStream(Stream[UploadProgress | Uploaded]):
+    """The progress of an upload, ending with where the file is: that is what `await` and `run()` give."""
+
+    def __await__(self) -> Generator[Any, None, Uploaded]:
+        return cast("Generator[Any, None, Uploaded]", super().__await__())
+
+    def run(self, scheduler: abc.SchedulerBase | None = None) -> Uploaded:
+        """Block until the file is uploaded; see `Stream.run`."""
+        return cast(Uploaded, super().run(scheduler))
+
+
 def upload(
     http: Http,
     file: FileSource | File | str,
@@ -136,7 +149,7 @@ def upload(
     name: str | None = None,
     content_type: str | None = None,
     lifecycle: Keep | int | Mapping[str, Any] | Lifecycle | None = None,
-) -> Stream[UploadProgress | Uploaded]:
+) -> UploadStream:
     """Upload a file: its progress, and at the end where it is.
 
     The file is read block by block as the network takes it. While the subscriber is full, steps of the progress are
@@ -151,7 +164,7 @@ def upload(
         lifecycle: How long it is kept: a word, seconds, or a `Lifecycle`.
 
     Returns:
-        A cold Stream of `UploadProgress` that ends with `Uploaded`.
+        A cold Stream of `UploadProgress` that ends with `Uploaded`, which is what awaiting it gives.
 
     Raises:
         FileNotFoundError, IsADirectoryError, PermissionError: A path that can't be read.
@@ -170,13 +183,16 @@ def upload(
     ready = Upload(source, name=name, content_type=content_type)
 
     async def read(sink: Sink[UploadProgress | Uploaded]) -> None:
-        def progress(sent: int, total: int) -> None:
+        def moved(sent: int, total: int) -> None:
             if sent == total or not sink.gate.closed:
                 sink.on_next(UploadProgress(sent, total))
 
-        sink.on_next(await _send(http, ready, headers, progress))
+        sink.on_next(await _send(http, ready, headers, moved))
 
-    return create(read, name=f"upload {ready.name}")
+    progress = create(read, name=f"upload {ready.name}")
+    return UploadStream(
+        lambda observer, scheduler=None: progress.subscribe(observer, scheduler=scheduler), name=progress.name
+    )
 
 
 class Uploader:
