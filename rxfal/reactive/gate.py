@@ -36,7 +36,7 @@ class DemandGate:
         self._holders: set[object] = set()
         self._gone: set[object] = set()
         self._closed_at = 0.0
-        self._waiters: set[asyncio.Future[None]] = set()
+        self._waiters: dict[object, asyncio.Future[None]] = {}
         self._listeners: tuple[Callable[[], None], ...] = ()
 
     def close(self, holder: object = None) -> None:
@@ -84,15 +84,15 @@ class DemandGate:
 
     async def wait(self) -> None:
         """Return when the gate is open."""
-        while True:
-            waiter = self._loop.create_future()
-            self._waiters.add(waiter)  # before the look at `closed`: an `open` on another thread sees one of the two
-            try:
-                if not self.closed:
+        place = object()  # kept while others fill the consumer again, so that merged sources take turns
+        try:
+            while True:
+                waiter = self._waiters[place] = self._loop.create_future()
+                if not self.closed:  # after the waiter is up: an `open` on another thread sees one of the two
                     return
                 await waiter
-            finally:
-                self._waiters.discard(waiter)
+        finally:
+            del self._waiters[place]
 
     def clock(self) -> float:
         """The loop's time in seconds, less all the time that the gate was closed: it stands still meanwhile."""
@@ -114,6 +114,6 @@ class DemandGate:
                 self._listeners = tuple(listeners)
 
     def _wake(self) -> None:
-        for waiter in self._waiters:
+        for waiter in self._waiters.values():
             if not waiter.done():
                 waiter.set_result(None)

@@ -17,7 +17,7 @@ def no_reader_left() -> Iterator[None]:
     background = background_loop().loop
     for _ in range(20):  # what was disposed at the end of the test has a few turns to close
         asyncio.run_coroutine_threadsafe(asyncio.sleep(0), background).result(10)
-    left = {task.get_name() for task in ReaderTask.alive}
+    left = {task.get_name() for task in ReaderTask.alive if not task.disposed}
     ReaderTask.alive.clear()
     assert not left
 

@@ -131,5 +131,5 @@ async def spin(turns: int = 20) -> None:
 async def until(condition: Any) -> None:
     """Let the loop go round until something holds that needs no more than that, or another thread."""
     async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110
+        while not condition():
             await asyncio.sleep(0)

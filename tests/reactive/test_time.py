@@ -1,4 +1,4 @@
-"""Rule 5: the LoopScheduler, from any thread; reactivex's time operators on it; and its way up the chain to the source."""
+"""Rule 5: the LoopScheduler, from any thread; time operators on it; and its way up the chain to the source."""
 
 from __future__ import annotations
 
