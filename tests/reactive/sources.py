@@ -132,4 +132,4 @@ async def until(condition: Any) -> None:
     """Let the loop go round until something holds that needs no more than that, or another thread."""
     async with asyncio.timeout(PATIENCE):
         while not condition():
-            await asyncio.sleep(0)
+            await spin(1)

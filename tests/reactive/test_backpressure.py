@@ -349,8 +349,7 @@ def test_subscribers_of_a_shared_stream_on_different_threads_and_loops_all_get_e
     gate = threading.Event()
 
     async def read(sink: Sink[int]) -> None:
-        while not gate.is_set():
-            await asyncio.sleep(0)
+        await until(gate.is_set)
         await counter._read(sink)
 
     shared = create(read, name="shared").share()
