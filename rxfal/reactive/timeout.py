@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
@@ -106,16 +108,16 @@ def _watch_silence(
 ) -> tuple[abc.OnNext[_T], abc.DisposableBase]:
     """Give an `on_next` that notes the time of each item, and the timer that compares it now and then."""
     if isinstance(scheduler, LoopScheduler):
-        loop, gate, time = scheduler.loop, scheduler.gate, scheduler.loop.time
+        loop, gate, clock = scheduler.loop, scheduler.gate, _clock(scheduler.loop)
     else:
-        loop, gate, time = None, _NoGate(scheduler), lambda: Scheduler.to_seconds(scheduler.now)
+        loop, gate, clock = None, _NoGate(scheduler), lambda: Scheduler.to_seconds(scheduler.now)
     timer = SerialDisposable()
     last = gate.clock()
 
     def on_next(value: _T) -> None:
         nonlocal last
         emit(value)
-        last = time() - gate.paused  # the gate's clock, short of a pause in progress; cheaper than calling it
+        last = clock() - gate.paused  # the gate's clock, short of a pause in progress; cheaper than calling it
 
     def remaining() -> float:
         return seconds - (gate.clock() - last)
@@ -154,6 +156,12 @@ def _watch_silence(
 
     arm()
     return on_next, CompositeDisposable(timer, Disposable(lambda: gate.remove_listener(resume)))
+
+
+def _clock(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
+    """`loop.time`; or what asyncio's own does nothing but call, at half the cost."""
+    own = getattr(loop.time, "__func__", None) is asyncio.BaseEventLoop.time
+    return time.monotonic if own else loop.time
 
 
 class _NoGate(DemandGate):
