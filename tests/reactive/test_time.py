@@ -338,10 +338,10 @@ async def test_an_action_scheduled_elsewhere_is_due_from_the_call_and_not_from_t
     loop = asyncio.get_running_loop()
     scheduler, ran = LoopScheduler(loop), list[float]()
     thread = threading.Thread(target=lambda: scheduler.schedule_relative(0.03, lambda *_: ran.append(loop.time())))
-    start = loop.time()
     thread.start()
     thread.join()
-    while loop.time() < start + 0.03:  # the loop is kept busy meanwhile
+    called = loop.time()
+    while loop.time() < called + 0.03:  # the loop is kept busy meanwhile
         pass
     await spin(3)
     assert len(ran) == 1
