@@ -123,8 +123,8 @@ async def iterate(source: Observable[_T], *, buffer_size: int = BUFFER_SIZE) -> 
         if inbox.error is not None:
             raise inbox.error
     finally:
+        subscription.dispose()  # before the gate opens, or the source would go on until it hears of it
         gate.open(for_good=True)
-        subscription.dispose()
 
 
 class _End:
@@ -183,8 +183,8 @@ def _pull(source: Observable[_T], scheduler: LoopScheduler, size: int) -> Genera
                 gate.open()
             yield cast(_T, item)
     finally:
-        gate.open(for_good=True)
         subscription.dispose()
+        gate.open(for_good=True)
 
 
 class _Last(abc.ObserverBase[_T], Generic[_T]):

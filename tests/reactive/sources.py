@@ -111,6 +111,8 @@ class Counter:
 
     async def _read(self, sink: Sink[int]) -> None:
         for number in range(self.total):
+            if sink.stopped:
+                return
             self.produced = number + 1
             sink.on_next(number)
             if sink.gate.closed:
