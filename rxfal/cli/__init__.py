@@ -7,7 +7,9 @@ that they are there.
 import os
 import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
@@ -46,14 +48,24 @@ def run(args: Sequence[str] | None = None) -> int:
         rxfal ...
         0
     """
-    try:
-        before = signal.signal(signal.SIGTERM, _terminate)
-    except ValueError:  # not on the main thread, where no signal arrives
+    with _signals():
         return _run(args)
+
+
+@contextmanager
+def _signals() -> Generator[None]:
+    """SIGINT and SIGTERM end what runs in the block by an exception, so that all that is open is closed."""
+    if threading.current_thread() is not threading.main_thread():  # no other may set handlers, and none arrives here
+        yield
+        return
+    # A shell script has SIGINT ignored in what it starts with `&`; a server there is to end with the script as well.
+    handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: _terminate}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
-        return _run(args)
+        yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _run(args: Sequence[str] | None) -> int:

@@ -43,7 +43,8 @@ def one_line(error: Exception) -> str:
     """What an error says, on one line and without characters that would move a terminal's cursor."""
     match error:
         case ValidationError():
-            message = "; ".join(f"{'.'.join(map(str, found['loc']))}: {found['msg']}" for found in error.errors())
+            reasons = (": ".join((*map(str, found["loc"]), found["msg"])) for found in error.errors())
+            message = f"what the environment says of the configuration is wrong: {'; '.join(reasons)}"
         case OSError(strerror=str(reason), filename=str(name)):
             message = f"{reason}: {name}"
         case rxfal.FalError() | OSError() | ValueError() | TypeError():

@@ -50,20 +50,20 @@ class Board:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         height = options.height or options.size.height
         panels = [
-            Layout(_panel(name, progress, colour), name=name)
+            Layout(_ModelPanel(name, progress, colour))
             for (name, progress), colour in zip(self._models.items(), _COLOURS)
         ]
-        body = Layout(name="body")
+        body = Layout()
         if options.max_width < _NARROW:
             body.split_column(*panels)
         else:
             *texts, picture = panels
-            left = Layout(name="texts")
+            left = Layout()
             left.split_column(*texts)
             # The picture is a square, and a character about twice as high as wide.
             picture.size = min(2 * (height - 3) + 4, int(options.max_width * 0.55))
             body.split_row(left, picture)
-        whole = Layout(name="whole")
+        whole = Layout()
         whole.split_column(Layout(self._headline(), size=1), body)
         yield from console.render(whole, options.update(height=height))
 
@@ -79,33 +79,46 @@ class Board:
         return line
 
 
-def _panel(name: str, progress: Progress, colour: str) -> Panel:
-    content: RenderableType
-    if progress.error is not None:
-        content = Text(str(progress.error), style="red")
-    elif progress.is_picture:
-        content = HalfBlocks(progress.content)
-    elif progress.events:
-        content = Tail(progress.content, "" if progress.ended else "▌")
-    else:
-        content = Text("waiting for the first event", style="dim")
-    return Panel(
-        content,
-        title=f"[bold]{name}",
-        title_align="left",
-        subtitle=_figures(progress),
-        subtitle_align="right",
-        border_style=colour,
-        padding=(0, 1),
-    )
+class _ModelPanel:
+    """One model: its name, what it has made so far, and its figures as far as there is room for them."""
 
+    def __init__(self, name: str, progress: Progress, colour: str) -> None:
+        self._name = name
+        self._progress = progress
+        self._colour = colour
 
-def _figures(progress: Progress) -> str:
-    if progress.first is None:
-        return ""
-    end = " · done" if progress.ended else ""
-    rate = f"{progress.rate} · " if progress.rate else ""
-    return f"{rate}first event after {progress.first:.2f} s{end}"
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Panel(
+            self._content(),
+            title=f"[bold]{self._name}",
+            title_align="left",
+            subtitle=self._figures(options.max_width - 6),
+            subtitle_align="right",
+            border_style=self._colour,
+            padding=(0, 1),
+            height=options.height,
+        )
+
+    def _content(self) -> RenderableType:
+        progress = self._progress
+        if progress.error is not None:
+            return Text(str(progress.error), style="red")
+        if progress.is_picture:
+            return HalfBlocks(progress.content)
+        if progress.events:
+            return Tail(progress.content, "" if progress.ended else "▌")
+        return Text("waiting for the first event", style="dim")
+
+    def _figures(self, room: int) -> str:
+        progress = self._progress
+        figures = [progress.rate] if progress.rate else []
+        if progress.ended:
+            figures.append("done")
+        if progress.first is not None:
+            first = f"first {progress.first:.2f} s"
+            if len(" · ".join([*figures, first])) <= room:
+                figures.append(first)
+        return " · ".join(figures)
 
 
 def line(name: str, progress: Progress, width: int) -> str:
