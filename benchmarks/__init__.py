@@ -1,0 +1,1 @@
+"""How rxfal compares with its peers: `python -m benchmarks`, or `make bench`."""

@@ -1,0 +1,196 @@
+"""Many streams at once at an even pace: what they cost in cpu and memory, and how late their events are.
+
+Each peer runs in a fresh process, all against one server in its own. An event carries the time of its writing, by a
+clock that all processes share. `python -m benchmarks.concurrency`
+"""
+
+import argparse
+import asyncio
+import gc
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from array import array
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import fal_client
+import fal_client.client
+
+import rxfal
+from benchmarks import server
+from benchmarks._report import report
+
+LEVELS = (100, 400, 500, 1_000)
+PER_SECOND = 10  # events of one stream: a language model that takes its time
+SECONDS = 5
+ROUNDS = 3
+KEY = "a-key-for-benchmarks"
+FAL_CLIENT_CONNECTIONS = 100  # httpx lets no more through at once, and the next stream would wait in silence
+
+OnEvent = Callable[[Any], None]
+Peer = Callable[[str, str, int, OnEvent], Awaitable[None]]
+
+
+async def rxfal_subscribe(url: str, app: str, streams: int, on_event: OnEvent) -> None:
+    loop = asyncio.get_running_loop()
+    async with rxfal.Client(KEY, config=rxfal.Config(base_url=url)) as client:
+        ends: list[asyncio.Future[None]] = []
+        for _ in range(streams):
+            end: asyncio.Future[None] = loop.create_future()
+            ends.append(end)
+            client.stream(app, {}).subscribe(on_event, end.set_exception, lambda end=end: end.set_result(None))
+        await asyncio.gather(*ends)
+
+
+async def rxfal_async_for(url: str, app: str, streams: int, on_event: OnEvent) -> None:
+    async with rxfal.Client(KEY, config=rxfal.Config(base_url=url)) as client:
+
+        async def listen() -> None:
+            async for event in client.stream(app, {}):
+                on_event(event)
+
+        await asyncio.gather(*(listen() for _ in range(streams)))
+
+
+async def fal_client_stream(url: str, app: str, streams: int, on_event: OnEvent) -> None:
+    fal_client.client.RUN_URL_FORMAT = url + "/"
+
+    async def listen(client: fal_client.AsyncClient) -> None:
+        async for event in client.stream(app, {}):
+            on_event(event)
+
+    clients = [fal_client.AsyncClient(key=KEY) for _ in range(-(-streams // FAL_CLIENT_CONNECTIONS))]
+    await asyncio.gather(*(listen(clients[number // FAL_CLIENT_CONNECTIONS]) for number in range(streams)))
+
+
+async def aiohttp_by_hand(url: str, app: str, streams: int, on_event: OnEvent) -> None:
+    """As little as one can write: no errors, no event cut in two, nothing but `data: ` lines."""
+
+    async def listen() -> None:
+        async with session.post(f"{url}/{app}/stream", json={}) as response:
+            async for chunk in response.content.iter_any():
+                for line in chunk.splitlines():
+                    if line.startswith(b"data: "):
+                        on_event(json.loads(line[6:]))
+
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=None)
+    ) as session:
+        await asyncio.gather(*(listen() for _ in range(streams)))
+
+
+PEERS: dict[str, Peer] = {
+    "aiohttp by hand": aiohttp_by_hand,
+    "rxfal subscribe": rxfal_subscribe,
+    "rxfal async for": rxfal_async_for,
+    "fal-client": fal_client_stream,
+}
+
+
+async def listen(peer: Peer, url: str, streams: int, events: int) -> dict[str, float]:
+    """Open the streams, wait until each has had its first event, let the server begin, and listen to the end."""
+    opened = asyncio.Event()
+    delays = array("q")
+    clock, waiting = time.monotonic_ns, streams
+
+    def on_event(event: dict[str, Any]) -> None:
+        nonlocal waiting
+        sent = event["sent"]
+        if sent:
+            delays.append(clock() - sent)
+        else:
+            waiting -= 1
+            if not waiting:
+                opened.set()
+
+    gc.collect()
+    memory = _memory()
+    listening = asyncio.ensure_future(peer(url, f"bench/paced-{1000 // PER_SECOND}-{events}", streams, on_event))
+    opening = asyncio.ensure_future(opened.wait())
+    await asyncio.wait((listening, opening), return_when=asyncio.FIRST_COMPLETED)
+    if not opened.is_set():
+        await listening  # it failed
+    gc.collect()
+    memory = _memory() - memory
+    async with _cpu_seconds() as cpu:
+        async with aiohttp.ClientSession() as session, session.post(f"{url}/go"):
+            pass
+        await listening
+    if len(delays) != streams * events:
+        raise AssertionError(f"{len(delays)} events instead of {streams * events}")
+    percentiles = statistics.quantiles(delays, n=100)
+    return {
+        "cpu_us_per_event": cpu[0] / len(delays) * 1e6,
+        "kb_per_stream": memory / streams / 1000,
+        "p50_ms": percentiles[49] / 1e6,
+        "p99_ms": percentiles[98] / 1e6,
+    }
+
+
+@asynccontextmanager
+async def _cpu_seconds() -> AsyncIterator[list[float]]:
+    spent: list[float] = []
+    begin = time.process_time()
+    yield spent
+    spent.append(time.process_time() - begin)
+
+
+def _memory() -> int:
+    """Bytes of this process in memory."""
+    return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def in_fresh_process(peer: str, url: str, streams: int, events: int) -> dict[str, float]:
+    command = [sys.executable, "-m", "benchmarks.concurrency", peer, url, str(streams), str(events)]
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=300).stdout)
+
+
+def best(runs: list[dict[str, float]]) -> dict[str, float]:
+    return {name: min(run[name] for run in runs) for name in runs[0]}
+
+
+def main(*, quick: bool = False) -> None:
+    """Run, print and write the results."""
+    rows: list[dict[str, Any]] = []
+    events = PER_SECOND * (1 if quick else SECONDS)
+    for streams in LEVELS[:1] if quick else LEVELS:
+        runs: dict[str, list[dict[str, float]]] = {peer: [] for peer in PEERS}
+        for _ in range(1 if quick else ROUNDS):
+            with server.running() as url:
+                for peer, results in runs.items():
+                    results.append(in_fresh_process(peer, url, streams, events))
+        fal = best(runs["fal-client"])["cpu_us_per_event"]
+        for peer, results in runs.items():
+            figures = best(results)
+            rows.append(
+                {
+                    "case": f"{streams} streams",
+                    "peer": peer,
+                    **figures,
+                    "cpu_of_fal_client": figures["cpu_us_per_event"] / fal,
+                }
+            )
+    report("concurrency", rows, title=f"concurrency ({PER_SECOND} events a second and stream)", pace=PER_SECOND)
+
+
+def child() -> None:
+    """One peer in this process; prints its figures."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("peer", choices=PEERS)
+    parser.add_argument("url")
+    parser.add_argument("streams", type=int)
+    parser.add_argument("events", type=int)
+    given = parser.parse_args()
+    server.raise_descriptor_limit()
+    print(json.dumps(asyncio.run(listen(PEERS[given.peer], given.url, given.streams, given.events))))
+
+
+if __name__ == "__main__":
+    child() if len(sys.argv) > 1 else main()
