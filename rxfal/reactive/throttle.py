@@ -77,7 +77,6 @@ def throttle_latest(
 
             def flush() -> None:
                 nonlocal kept
-                timer.dispose()
                 value, kept = kept, _NOTHING
                 if value is not _NOTHING:
                     observer.on_next(cast(_T, value))

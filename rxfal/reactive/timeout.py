@@ -132,14 +132,14 @@ def _watch_silence(
         elif remaining() > _TOLERANCE:
             arm()
         elif loop is not None:
-            timer.disposable = Disposable(call_after_poll(loop, confirm).cancel)
+            timer.disposable = Disposable(call_after_poll(loop, partial(confirm, last)).cancel)
         else:
             give_up()
 
-    def confirm() -> None:
+    def confirm(last_before_poll: float) -> None:
         if timer.is_disposed:
             pass
-        elif gate.closed or remaining() > _TOLERANCE:
+        elif gate.closed or last != last_before_poll or remaining() > _TOLERANCE:
             check()
         else:
             give_up()

@@ -17,7 +17,9 @@ from rxfal import operators as ops
 from rxfal.errors import ApiError, TransportError, ValidationError
 from rxfal.reactive import retry
 from rxfal.reactive.stream import create
+from tests.reactive import virtual_time
 from tests.reactive.sources import PATIENCE, Log, Source, spin, until
+from tests.reactive.virtual_time import cold, on_error
 
 CALM = {"wait_initial": 10.0, "wait_max": 1000.0, "wait_jitter": 0.0}
 
@@ -153,9 +155,9 @@ def test_a_predicate_that_raises_ends_the_stream_with_its_error():
     def predicate(error: Exception) -> bool:
         raise KeyError("the predicate's own")
 
-    flaky, _, ends = play([Retrying()], on=predicate)
-    assert len(flaky.at) == 1
-    assert isinstance(ends[0], KeyError)
+    seen = virtual_time.play(lambda ops, s, x: x.pipe(ops.retry_backoff(on=predicate)), cold(on_error(10, "broken")))
+    assert seen.messages == [(210, "error", '"the predicate\'s own"')]
+    assert seen.subscriptions == [[(200, 210)]]
 
 
 def test_once_an_item_has_come_an_error_is_final():

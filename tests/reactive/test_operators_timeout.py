@@ -7,7 +7,7 @@ import inspect
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -26,7 +26,7 @@ from rxfal.reactive.iterate import iterate, last
 from rxfal.reactive.loop import background_loop
 from rxfal.reactive.scheduler import LoopScheduler
 from rxfal.reactive.stream import create, from_observable
-from tests.reactive.sources import PATIENCE, Log, Source, forever, spin, until
+from tests.reactive.sources import END, PATIENCE, Log, Source, forever, spin, until
 from tests.reactive.virtual_time import cold, hot, on_completed, on_error, on_next, play, same, sources
 
 
@@ -352,28 +352,61 @@ async def test_the_clock_stands_still_while_the_gate_is_closed():
         await anext(items)
 
 
-async def test_the_clock_goes_on_where_it_stood_when_the_gate_opens():
-    scheduler = LoopScheduler(asyncio.get_running_loop())
-    clock = 1000.0
+@pytest.fixture
+async def clock() -> AsyncIterator[list[float]]:
+    """The running loop's time, to be set."""
     loop: Any = asyncio.get_running_loop()
-    original, loop.time = loop.time, lambda: clock
+    now = [1000.0]
+    loop.time = lambda: now[0]
+    yield now
+    del loop.time
+
+
+async def test_the_clock_goes_on_where_it_stood_when_the_gate_opens(clock: list[float]):
+    scheduler = LoopScheduler(asyncio.get_running_loop())
     log = Log()
-    try:
-        subject: Subject[int] = Subject()
-        subject.pipe(ops.timeout(10)).subscribe(*log.callbacks, scheduler=scheduler)
-        clock += 9
-        scheduler.gate.close()
-        clock += 500
-        await spin()
-        scheduler.gate.open()
-        clock += 0.9
-        await spin()
-        assert log.ends == [], "9.9 of 10 seconds have counted"
-        clock += 0.2
-        await until(lambda: log.ends)
-    finally:
-        loop.time = original
+    Subject().pipe(ops.timeout(10)).subscribe(*log.callbacks, scheduler=scheduler)
+    clock[0] += 9
+    scheduler.gate.close()
+    clock[0] += 500
+    await spin()
+    scheduler.gate.open()
+    clock[0] += 0.9
+    await spin()
+    assert log.ends == [], "9.9 of 10 seconds have counted"
+    clock[0] += 0.2
+    await until(lambda: log.ends)
     assert isinstance(log.ends[0], StreamTimeoutError)
+
+
+async def test_an_item_after_a_pause_starts_the_silence_anew(clock: list[float]):
+    scheduler = LoopScheduler(asyncio.get_running_loop())
+    log = Log()
+    subject: Subject[int] = Subject()
+    subject.pipe(ops.timeout(10)).subscribe(*log.callbacks, scheduler=scheduler)
+    scheduler.gate.close()
+    clock[0] += 500
+    scheduler.gate.open()
+    subject.on_next(1)
+    clock[0] += 9.9
+    await spin()
+    assert log.ends == []
+    clock[0] += 0.2
+    await until(lambda: log.ends)
+    assert isinstance(log.ends[0], StreamTimeoutError)
+
+
+async def test_no_timer_runs_while_the_gate_is_closed(clock: list[float]):
+    scheduler = LoopScheduler(asyncio.get_running_loop())
+    watched = Watched(scheduler)
+    subscription = Subject().pipe(ops.timeout(10)).subscribe(scheduler=scheduler)
+    clock[0] += 9
+    scheduler.gate.close()
+    for _ in range(50):
+        clock[0] += 10
+        await spin(3)
+    assert watched.calls == 1
+    subscription.dispose()
 
 
 async def test_data_that_waits_in_a_socket_is_no_silence_though_the_loop_was_blocked():
@@ -385,25 +418,31 @@ async def test_data_that_waits_in_a_socket_is_no_silence_though_the_loop_was_blo
             sink.on_next(line)
 
     log = Log()
-
-    def blocks_at_first(line: bytes) -> None:
-        log.items.append(line)
-        if len(log.items) == 1:
-            there.sendall(b"two\n")
-            time.sleep(0.1)
-
-    create(read, name="socket").pipe(ops.timeout(0.05)).subscribe(
-        blocks_at_first, log._end, lambda: log._end("completed")
-    )
+    create(read, name="socket").pipe(ops.timeout(0.05)).subscribe(*log.callbacks)
     await spin()
-    asyncio.get_running_loop().call_soon(time.sleep, 0.1)  # between items, too
-    there.sendall(b"one\n")
-    await until(lambda: len(log.items) == 2)
+    for line in (b"one\n", b"two\n"):
+        there.sendall(line)
+        time.sleep(0.1)  # noqa: ASYNC251  this is what it is about: the loop sees neither data nor time meanwhile
+        await until(lambda line=line: log.items[-1:] == [line] or log.ends)
     there.close()
     await until(lambda: log.ends)
     writer.close()
     await writer.wait_closed()
     assert (log.items, log.ends) == ([b"one\n", b"two\n"], ["completed"])
+
+
+async def test_an_on_next_that_takes_long_is_no_silence():
+    source, log = Source(), Log()
+    on_next, on_error, on_completed = log.callbacks
+    source.stream.pipe(ops.timeout(0.03)).subscribe(
+        lambda item: (on_next(item), time.sleep(0.06)), on_error, on_completed
+    )
+    run = await source.open()
+    for item in (1, 2, 3):
+        await run.send(item)
+    run.push(END)
+    await until(lambda: log.ends)
+    assert (log.items, log.ends) == ([1, 2, 3], ["completed"])
 
 
 async def test_a_source_that_blocks_in_its_subscribe_is_not_heard_after_the_switch():
