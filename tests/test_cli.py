@@ -1,0 +1,510 @@
+"""The `rxfal` command: what it prints, where, and how it ends."""
+
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from rxfal.cli import run
+from rxfal.cli.app import one_line
+from rxfal.cli.inputs import parse
+from rxfal.cli.picture import HalfBlocks, decode, png_of
+from rxfal.cli.progress import Progress
+from rxfal.cli.view import Board, line
+from rxfal.testing import Bytes, FalServer, Pause
+from rxfal.testing.pictures import PASSES, JuliaSet
+
+_ROOT = Path(__file__).parent.parent
+_COMMAND = [sys.executable, "-X", "dev", "-W", "error", "-m", "rxfal"]
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FalServer]:
+    with FalServer(models=True, pace=0, key="the-secret") as server:
+        monkeypatch.setenv("RXFAL_BASE_URL", server.url)
+        monkeypatch.setenv("FAL_KEY", server.key)
+        yield server
+
+
+def _events(server: FalServer, *events: Any) -> str:
+    server.script("owner/alias", [Bytes(b"data: " + json.dumps(event).encode() + b"\n\n") for event in events])
+    return "owner/alias"
+
+
+# Input
+
+
+def test_a_value_is_json_if_it_can_be_and_text_if_not() -> None:
+    given = ["a=text", "b=5", "c=true", "d=[1, 2]", 'e="5"', "f=NaN", "g=x=y", "h=", "a=later"]
+    assert parse(given) == {
+        "a": "later",
+        "b": 5,
+        "c": True,
+        "d": [1, 2],
+        "e": "5",
+        "f": "NaN",
+        "g": "x=y",
+        "h": "",
+    }
+
+
+def test_a_dash_reads_an_object_from_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO('{"prompt": "from stdin", "seed": 1}'))
+    assert parse(["seed=0", "-", "size=2"]) == {"prompt": "from stdin", "seed": 1, "size": 2}
+
+
+@pytest.mark.parametrize("stdin", ["", "[1]", "{"])
+def test_what_is_no_object_on_stdin_is_a_usage_error(
+    stdin: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+    assert run(["stream", "owner/alias", "-i", "-"]) == 2
+    assert "stdin" in capfd.readouterr().err
+
+
+def test_an_at_sign_uploads_the_file(server: FalServer, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "note.txt"
+    file.write_text("hello")
+    _events(server, 1)
+    assert run(["stream", "owner/alias", "-i", f"document=@{file}"]) == 0
+    ((url, stored),) = server.files.items()
+    assert stored.data == b"hello"
+    assert server.requests[-1].json == {"document": url}
+
+
+# Output
+
+
+def test_text_is_printed_as_what_is_new_with_a_newline_at_the_end(
+    server: FalServer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    app = _events(server, {"output": "Hel"}, {"output": "Hello"}, {"output": "Hello"})
+    assert run(["stream", app]) == 0
+    assert run(["stream", app, "--text"]) == 0
+    assert capfd.readouterr() == ("Hello\nHello\n", "")
+
+
+def test_events_without_text_are_lines_of_json(server: FalServer, capfd: pytest.CaptureFixture[str]) -> None:
+    app = _events(server, {"n": 1}, [], None, 0, {"text": "grün"})
+    assert run(["stream", app]) == 0
+    assert capfd.readouterr().out == '{"n": 1}\n[]\nnull\n0\n{"text": "grün"}\n'
+
+
+def test_the_first_event_of_an_openai_route_has_a_role_and_no_text_and_it_is_text_all_the_same(
+    server: FalServer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    deltas = [{"role": "assistant"}, {"content": "Hi"}, {"content": " you"}]
+    app = _events(server, *({"choices": [{"delta": delta}]} for delta in deltas), {"choices": [], "usage": 3})
+    assert run(["stream", app]) == 0
+    assert capfd.readouterr().out == "Hi you\n"
+
+
+def test_json_prints_text_events_whole_and_keeps_a_lone_surrogate(
+    server: FalServer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    server.script("owner/alias", [Bytes(b'data: {"output": "\\ud800"}\n\n')])
+    assert run(["stream", "owner/alias", "--json"]) == 0
+    assert json.loads(capfd.readouterr().out) == {"output": "\ud800"}
+
+
+def test_raw_prints_what_is_on_the_wire(server: FalServer, capfd: pytest.CaptureFixture[str]) -> None:
+    server.script(
+        "owner/alias", [Bytes(b"event: odd\r\nid: 7\r\nretry: 5\r\ndata: a\r\ndata: b\r\n\r\ndata: [DONE]\n\n")]
+    )
+    assert run(["stream", "owner/alias", "--raw"]) == 0
+    assert capfd.readouterr().out == "event: odd\nid: 7\nretry: 5\ndata: a\ndata: b\n\nid: 7\ndata: [DONE]\n\n"
+
+
+def test_text_that_never_comes_is_an_error(server: FalServer, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["stream", _events(server, {"n": 1}), "--text"]) == 1
+    assert capfd.readouterr() == ("", "rxfal: owner/alias: no event carried any text; --json shows what came\n")
+
+
+def test_binary_goes_into_a_pipe_or_a_file_as_it_is(
+    server: FalServer, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    file = tmp_path / "speech.wav"
+    assert run(["stream", "fal-ai/speech", "-i", "prompt=hi"]) == 0
+    assert run(["stream", "fal-ai/speech", "-i", "prompt=hi", "--json", "-o", str(file)]) == 0
+    out = capfdbinary.readouterr().out
+    assert out.startswith(b"RIFF")
+    assert file.read_bytes() == out
+
+
+class _Terminal(io.TextIOWrapper):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_gets_neither_binary_nor_escape_sequences(
+    server: FalServer, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    app = _events(server, {"output": "a\x1b[2Jb\tc\nd"})
+    written = io.BytesIO()
+    terminal = _Terminal(written, encoding="utf-8")
+    with capfd.disabled(), monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", terminal)
+        assert run(["stream", app]) == 0
+        assert written.getvalue().decode() == "a�[2Jb\tc\nd\n"
+        assert run(["stream", "fal-ai/speech", "-i", "prompt=hi"]) == 1
+    terminal.flush()
+    assert b"RIFF" not in written.getvalue()
+
+
+def test_options_reach_the_request(server: FalServer, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["stream", "fal-ai/any-llm", "-i", "prompt=hi", "--auth", "token", "--path", ""]) == 0
+    request = server.requests[-1]
+    assert request.path == "/fal-ai/any-llm"
+    assert "fal_jwt_token" in request.query
+    assert "Authorization" not in request.headers
+
+
+# Errors
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["nobody/knows"], "nobody/knows: .*not found.*404"),
+        (["fal-ai/any-llm"], "prompt: Field required.*422"),
+        (["not-an-id"], "Invalid app id: .?not-an-id"),
+        (["https://evilfal.run/a/b"], "not trusted"),
+        (["fal-ai/any-llm", "-i", "file=@/no/such/file"], "input.file.*/no/such/file"),
+        (["fal-ai/any-llm", "-i", "prompt=x", "-o", "/no/such/folder/file"], "/no/such/folder/file"),
+    ],
+)
+def test_an_error_is_one_line_and_status_1(
+    args: list[str], says: str, server: FalServer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["stream", *args]) == 1
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert re.fullmatch(f"rxfal: .*{says}.*\n", err)
+
+
+def test_the_text_so_far_is_ended_before_an_error(server: FalServer, capfd: pytest.CaptureFixture[str]) -> None:
+    events = b'data: {"output": "so far"}\n\nevent: error\ndata: {"detail": "two\\nlines \\u001b[2J"}\n\n'
+    server.script("owner/alias", [Bytes(events)])
+    assert run(["stream", "owner/alias"]) == 1
+    out, err = capfd.readouterr()
+    assert out == "so far\n"
+    assert err.count("\n") == 1
+    assert "two lines �[2J" in err
+
+
+def test_no_server_and_a_wrong_address_are_one_line_each(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with FalServer() as gone:
+        monkeypatch.setenv("RXFAL_BASE_URL", gone.url)
+    assert run(["stream", "owner/alias"]) == 1
+    assert "refused" in capfd.readouterr().err
+    monkeypatch.setenv("RXFAL_BASE_URL", "ftp://nowhere")
+    assert run(["stream", "owner/alias"]) == 1
+    assert re.fullmatch("rxfal: what the environment says .*not an http.*\n", capfd.readouterr().err)
+
+
+def test_the_key_is_in_no_message(
+    server: FalServer, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FAL_KEY", "a-wrong-key")
+    assert run(["stream", "fal-ai/any-llm", "-i", "prompt=x"]) == 1
+    err = capfd.readouterr().err
+    assert "401" in err
+    assert "a-wrong-key" not in err
+
+
+@pytest.mark.parametrize("args", [["--debug", "stream", "nobody/knows"], ["stream", "nobody/knows", "--debug"]])
+def test_debug_lets_the_traceback_through(args: list[str], server: FalServer) -> None:
+    with pytest.raises(Exception, match="not found"):
+        run(args)
+
+
+def test_an_unforeseen_error_is_named_by_its_kind() -> None:
+    assert one_line(KeyError("x")) == "KeyError: 'x' (--debug shows where)"
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["nope"],
+        ["stream"],
+        ["stream", "owner/alias", "-i", "no-equals-sign"],
+        ["stream", "owner/alias", "--json", "--raw"],
+        ["stream", "owner/alias", "--timeout", "0"],
+        ["stream", "owner/alias", "--auth", "none"],
+        ["serve", "--key", "k", "--no-key"],
+        ["demo", "--save", "/no/such/folder/picture.png"],
+    ],
+)
+def test_a_wrong_usage_is_status_2(args: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(args) == 2
+    assert "Usage: rxfal" in capfd.readouterr().err
+
+
+def test_without_the_extra_one_line_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "typer", None)
+    monkeypatch.delitem(sys.modules, "rxfal.cli.app")
+    assert run(["demo"]) == 1
+    assert capfd.readouterr().err == 'rxfal: the command needs typer, install it with: pip install "rxfal[cli]"\n'
+
+
+# The demo's parts
+
+
+def test_the_picture_is_decoded_as_an_imaging_library_does() -> None:
+    image = pytest.importorskip("PIL.Image")
+    picture = JuliaSet("a test", size=24)
+    for step in range(PASSES):
+        list(picture.refine(step))
+    png = png_of(picture.data_uri(PASSES - 1))
+    ours = decode(png)
+    theirs = image.open(io.BytesIO(png)).convert("RGB")
+    assert ours.width == 24
+    for plane, channel in zip(ours.planes, theirs.split()):
+        assert b"".join(plane) == channel.tobytes()
+
+
+@pytest.mark.parametrize("data", [b"", b"GIF89a", b"\x89PNG\r\n\x1a\n"])
+def test_what_is_no_such_png_is_refused(data: bytes) -> None:
+    with pytest.raises(ValueError, match="PNG"):
+        decode(data)
+
+
+def _drawn(renderable: Any, **options: Any) -> str:
+    console = Console(file=io.StringIO(), force_terminal=True, width=80, height=24, legacy_windows=False, **options)
+    with console.capture() as capture:
+        console.print(renderable, height=24)
+    return capture.get()
+
+
+def _coarse_picture() -> str:
+    picture = JuliaSet("a test", size=16)
+    list(picture.refine(4))
+    return picture.data_uri(4)
+
+
+def test_without_colours_the_picture_is_drawn_in_shades() -> None:
+    coloured = _drawn(HalfBlocks(_coarse_picture()), color_system="truecolor")
+    assert "▀" in coloured
+    assert "38;2;" in coloured
+    grey = _drawn(HalfBlocks(_coarse_picture()), color_system="truecolor", no_color=True)
+    assert "▀" not in grey
+    assert "\x1b" not in grey
+    assert set(" .:-=+*#%@") & set(grey) - {" "}
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 200])
+def test_the_board_fits_any_terminal(width: int) -> None:
+    long = " ".join(str(n) for n in range(2000))
+    models = {"a/b": Progress(long, 9), "c/[d]": Progress(), "e/f": Progress(_coarse_picture(), 1, 0.5, 1.0)}
+    console = Console(file=io.StringIO(), width=width, height=24, legacy_windows=False)
+    with console.capture() as capture:
+        console.print(Board(models, "a prompt\nof two lines"), height=24)
+    lines = capture.get().splitlines()
+    assert len(lines) == 24
+    assert max(map(len, lines)) <= width
+    assert "1999" in capture.get(), "the newest lines are those to see"
+    assert "0 1 2" not in capture.get()
+
+
+def test_a_failed_model_is_told_apart() -> None:
+    assert line("a/b", Progress(error=ValueError("no luck"), ended=True), 80).endswith("failed: no luck")
+
+
+# Processes
+
+
+def _start(*args: str, **options: Any) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*_COMMAND, *args], cwd=_ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+    )
+
+
+def _end(process: subprocess.Popen[str], number: int) -> tuple[int, str]:
+    """The status after a signal, and what was on stderr; that it ended at once."""
+    asked = time.monotonic()
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=30)
+    assert time.monotonic() - asked < 3.0
+    return process.returncode, errors
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_stream_at_once_and_drops_its_connection(server: FalServer, number: int, status: int) -> None:
+    server.script("owner/alias", [Bytes(b'data: {"output": "Hel"}\n\n'), Pause()])
+    process = _start("stream", "owner/alias")
+    assert process.stdout is not None
+    assert process.stdout.read(3) == "Hel"  # flushed as it came
+    assert _end(process, number) == (status, "")
+    request = server.requests[-1]
+    request.wait_closed()
+    assert request.dropped
+
+
+def test_ctrl_c_ends_a_name_look_up_that_hangs() -> None:
+    code = """if True:
+        import socket, sys, time
+        def hang(*args, **kwargs):
+            print("looking up", flush=True)
+            time.sleep(60)
+        socket.getaddrinfo = hang
+        sys.argv[1:] = ["stream", "owner/alias"]
+        from rxfal.cli import main
+        main()
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=_ROOT,
+        env={**os.environ, "RXFAL_BASE_URL": "http://name.invalid"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "looking up\n"
+    assert _end(process, signal.SIGINT) == (130, "")
+
+
+def test_a_reader_that_leaves_ends_it_quietly(server: FalServer) -> None:
+    pause = Pause()
+    server.script("owner/alias", [Bytes(b"data: 1\n\n"), pause, Bytes(b"data: 2\n\n" * 10)])
+    process = _start("stream", "owner/alias")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert process.stdout.readline() == "1\n"
+    process.stdout.close()
+    pause.release()
+    assert process.stderr.read() == ""
+    assert process.wait(30) == 141
+    process.stderr.close()
+
+
+def test_serve_says_where_it_is_logs_requests_and_ends_on_ctrl_c(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    process = _start("serve", "--port", "0", "--pace", "0")
+    assert process.stdout is not None
+    for text in process.stdout:
+        if export := re.fullmatch(r"export (\w+)=(.*)\n", text):
+            monkeypatch.setenv(export[1], export[2])
+            if export[1] == "FAL_KEY":
+                break
+    assert run(["stream", "fal-ai/any-llm", "-i", "prompt=hi", "-i", "max_tokens=1"]) == 0
+    assert run(["stream", "nobody/knows"]) == 1
+    assert process.stdout.readline() == "\n"
+    logged = [process.stdout.readline() for _ in range(2)]
+    assert [text.split()[1:] for text in logged] == [
+        ["POST", "/fal-ai/any-llm/stream", "200"],
+        ["POST", "/nobody/knows/stream", "404"],
+    ]
+    assert _end(process, signal.SIGINT) == (130, "")
+
+
+def test_the_demo_in_a_pipe_prints_lines_and_a_table_and_saves_the_picture(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAL_KEY", "a-key-of-the-user")
+    picture = tmp_path / "picture.png"
+    assert run(["demo", "--pace", "0", "--prompt", "a test", "--save", str(picture)]) == 0
+    out, err = capfd.readouterr()
+    assert err == ""
+    assert "\x1b" not in out
+    assert "a-key-of-the-user" not in out
+    assert "FAL_KEY is set" in out
+    for name in ("fal-ai/any-llm", "rxfal/bard", "fal-ai/fast-julia"):
+        assert re.search(rf"^{name} .* done", out, re.MULTILINE)
+        assert re.search(rf"│ {name} +│ +\d+ │ .* s │$", out, re.MULTILINE)
+    assert decode(picture.read_bytes()).width == 256
+
+
+pty = pytest.importorskip("pty", reason="pseudo terminals are for Unix")
+
+
+class _PseudoTerminal:
+    """A process that has a terminal of 100 columns and 30 lines, and what it has written there."""
+
+    def __init__(self, *args: str, **environment: str) -> None:
+        import termios
+
+        self._master, terminal = pty.openpty()
+        termios.tcsetwinsize(self._master, (30, 100))
+        self.process = subprocess.Popen(
+            [*_COMMAND, *args],
+            cwd=_ROOT,
+            env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **environment},
+            preexec_fn=lambda: os.login_tty(terminal),
+        )
+        os.close(terminal)
+        self.written = ""
+
+    def read_until(self, text: str | None = None) -> None:
+        """Reads until the text is there; or, without one, until the process has gone."""
+        while text is None or text not in self.written:
+            try:
+                piece = os.read(self._master, 65536)
+            except OSError:  # what Linux says when the other side has closed
+                piece = b""
+            if not piece:
+                assert text is None, f"{text!r} never came: {self.written[-500:]!r}"
+                os.close(self._master)
+                return
+            self.written += piece.decode(errors="replace")
+
+    def type(self, keys: bytes) -> None:
+        os.write(self._master, keys)
+
+
+def _lines_of(output: str) -> list[str]:
+    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", output).replace("\r", "").split("\n")
+
+
+def test_the_demo_in_a_terminal_is_live_and_leaves_the_panels_and_a_table() -> None:
+    terminal = _PseudoTerminal("demo", "--pace", "0.2")
+    terminal.read_until()
+    assert terminal.process.wait(30) == 0
+    live, _, final = terminal.written.partition("\x1b[?1049l")
+    assert live.count("▌") > 3
+    assert "38;2;" in live
+    assert live.startswith("\x1b[?1049h")
+    assert terminal.written.rindex("\x1b[?25h") > terminal.written.rindex("\x1b[?25l")
+    lines = _lines_of(final)
+    assert max(map(len, lines)) <= 100
+    assert len(lines) <= 30
+    assert any("╭─ fal-ai/any-llm ─" in text and "╭─ fal-ai/fast-julia ─" in text for text in lines)
+    assert any(re.search(r"tokens/s · done · first \d", text) for text in lines)
+    assert any(re.match(r"│ rxfal/bard +│ +\d+ │ +\d+ tokens/s │", text) for text in lines)
+
+
+def test_ctrl_c_in_a_terminal_restores_it_and_leaves_no_traceback() -> None:
+    terminal = _PseudoTerminal("demo")
+    terminal.read_until("tokens/s")
+    typed = time.monotonic()
+    terminal.type(b"\x03")
+    terminal.read_until()
+    assert terminal.process.wait(30) == 130
+    assert time.monotonic() - typed < 3.0
+    assert "Traceback" not in terminal.written
+    after = terminal.written.partition("\x1b[?1049l")[2]
+    assert "\x1b[?25h" in terminal.written[terminal.written.rindex("\x1b[?25l") :]
+    assert "".join(_lines_of(after)).strip() in ("", "^C")
+
+
+def test_a_dumb_terminal_gets_plain_lines() -> None:
+    terminal = _PseudoTerminal("demo", "--pace", "0", TERM="dumb")
+    terminal.read_until()
+    assert terminal.process.wait(30) == 0
+    assert "\x1b" not in terminal.written
+    assert "done" in terminal.written

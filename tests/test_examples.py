@@ -1,0 +1,82 @@
+"""The examples run as a user runs them: each in a process of its own, without a key, with warnings as errors."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).parent.parent
+_EXAMPLES = sorted(_ROOT.glob("examples/[0-9]*.py"))
+
+
+@pytest.fixture(scope="module")
+def started() -> Iterator[dict[str, subprocess.Popen[str]]]:
+    """All examples at once: they mostly wait for their server."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(("FAL_", "RXFAL_"))}
+    processes = {
+        example.stem: subprocess.Popen(
+            [sys.executable, "-X", "dev", "-W", "error", str(example)],
+            env={**ours, "PYTHONPATH": str(_ROOT), "NO_PROXY": "127.0.0.1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for example in _EXAMPLES
+    }
+    yield processes
+    for process in processes.values():
+        process.kill()
+        process.communicate()
+
+
+def _lines(process: subprocess.Popen[str]) -> list[str]:
+    output, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (0, "")
+    return output.splitlines()
+
+
+def test_there_are_five_short_ones() -> None:
+    assert [example.name[:2] for example in _EXAMPLES] == ["01", "02", "03", "04", "05"]
+    assert [example.name for example in _EXAMPLES if len(example.read_text().splitlines()) > 40] == []
+
+
+def test_callbacks_print_the_answer_piece_by_piece_and_the_end(started: dict[str, subprocess.Popen[str]]) -> None:
+    text, end = _lines(started["01_callbacks"])
+    assert "rivers" in text
+    assert text.endswith(".")
+    assert end == "[completed]"
+
+
+def test_the_pipeline_prints_whole_sentences_and_counts_their_words(started: dict[str, subprocess.Popen[str]]) -> None:
+    *sentences, count = _lines(started["02_pipeline"])
+    assert len(sentences) > 3
+    assert all(sentence.startswith("- ") and sentence.endswith(".") for sentence in sentences)
+    assert count == f"{sum(len(sentence.split()) - 1 for sentence in sentences)} words"
+
+
+def test_merging_shows_both_models_in_turn_and_both_whole_texts(started: dict[str, subprocess.Popen[str]]) -> None:
+    lines = _lines(started["03_merging_models"])
+    tags = [line.split()[0] for line in lines if "characters" in line]
+    assert tags.index("sonnet") < len(tags) - 1 - tags[::-1].index("haiku"), "one after the other, not at once"
+    for name in ("haiku", "sonnet"):
+        whole = lines[lines.index(f"{name}:") + 1]
+        *_, last = (line for line in lines if line.split()[:1] == [name])
+        assert int(last.split()[1]) == len(whole)
+
+
+def test_async_for_stops_early_and_await_gets_the_whole(started: dict[str, subprocess.Popen[str]]) -> None:
+    *texts, whole = _lines(started["04_async_for"])
+    assert [len(text) > 60 for text in texts] == [False] * (len(texts) - 1) + [True]
+    assert all(later.startswith(earlier) for earlier, later in pairwise(texts))
+    assert int(whole.split()[1]) > len(texts[-1])
+
+
+def test_the_plain_script_prints_typed_events_and_what_was_refused(started: dict[str, subprocess.Popen[str]]) -> None:
+    *events, last, again, refused = _lines(started["05_plain_script"])
+    assert [int(line.split()[0]) for line in (*events, last)] == list(range(1, len(events) + 2))
+    assert again.endswith(last.split(maxsplit=1)[1].strip("'"))
+    assert refused == "refused: Field required"
