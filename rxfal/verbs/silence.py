@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -68,12 +69,12 @@ class SilenceLimit:
         if remaining > 0:
             self._timer = self._loop.call_later(remaining, self._check)
         else:
-            self._timer = call_after_poll(self._loop, self._expire)
+            self._timer = call_after_poll(self._loop, partial(self._expire, self._since))
 
-    def _expire(self) -> None:
+    def _expire(self, since: float | None) -> None:
         if self._task is None:
             return  # left since the poll
-        if self._remaining() > 0:
+        if self._since != since or self._remaining() > 0:  # something came, and another silence began
             self._check()
         else:
             self._expired = True
