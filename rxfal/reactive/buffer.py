@@ -13,7 +13,7 @@ from reactivex.disposable import CompositeDisposable, SerialDisposable, SingleAs
 from reactivex.internal import ArgumentOutOfRangeException
 from reactivex.scheduler.scheduler import Scheduler
 
-from .scheduler import loop_scheduler
+from .scheduler import TOLERANCE, clock_of, loop_scheduler
 
 _T = TypeVar("_T")
 
@@ -234,18 +234,22 @@ def buffer_with_time_or_count(
             timer = SerialDisposable()
             items: list[_T] = []
 
-            def arm() -> None:
-                timer.disposable = timing.schedule_relative(span, expire)
+            clock = clock_of(timing)
+            opened = clock()
 
             def emit() -> None:
-                nonlocal items
+                nonlocal items, opened
                 full, items = items, []
                 observer.on_next(full)
-                arm()
+                opened = clock()
 
-            def expire(*_: Any) -> None:
+            def look(*_: Any) -> None:  # one timer, whatever closes the buffers: it looks how old the open one is
                 with lock:
-                    emit()
+                    remaining = opened + span - clock()
+                    if remaining <= TOLERANCE:
+                        emit()
+                        remaining = span
+                    timer.disposable = timing.schedule_relative(remaining, look)
 
             def on_next(value: _T) -> None:
                 with lock:
@@ -258,7 +262,7 @@ def buffer_with_time_or_count(
                     observer.on_next(items)
                     observer.on_completed()
 
-            arm()
+            timer.disposable = timing.schedule_relative(span, look)
             subscription = source.subscribe(on_next, observer.on_error, on_completed, scheduler=scheduler_)
             return CompositeDisposable(subscription, timer)
 

@@ -7,11 +7,13 @@ that their timers run on the loop (not on a thread each) and the sources find th
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from reactivex import abc, typing
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
+from reactivex.scheduler.scheduler import Scheduler
 
 from .gate import DemandGate
 from .loop import current_loop
@@ -104,3 +106,17 @@ def loop_scheduler(*candidates: abc.SchedulerBase | None) -> abc.SchedulerBase:
         if scheduler is not None:
             return scheduler
     return LoopScheduler(current_loop())
+
+
+TOLERANCE = 1e-6
+"""Seconds by which a timer may come early: loops round to their clock's resolution, virtual time to microseconds."""
+
+
+def clock_of(scheduler: abc.SchedulerBase) -> Callable[[], float]:
+    """The clock, in seconds, by which a scheduler's relative timers run; a fraction of the cost of its `now`."""
+    if not isinstance(scheduler, LoopScheduler):
+        return lambda: Scheduler.to_seconds(scheduler.now)
+    loop = scheduler.loop
+    if getattr(loop.time, "__func__", None) is asyncio.BaseEventLoop.time:
+        return time.monotonic  # all that asyncio's own does, at half the cost
+    return loop.time

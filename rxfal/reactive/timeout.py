@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
@@ -19,12 +17,9 @@ from rxfal.errors import StreamTimeoutError
 
 from .gate import DemandGate
 from .loop import call_after_poll
-from .scheduler import LoopScheduler, loop_scheduler
+from .scheduler import TOLERANCE, LoopScheduler, clock_of, loop_scheduler
 
 _T = TypeVar("_T")
-
-_TOLERANCE = 1e-6
-"""Seconds by which a timer may fire early: loops round to their clock's resolution, virtual time to microseconds."""
 
 
 def timeout(
@@ -108,9 +103,10 @@ def _watch_silence(
 ) -> tuple[abc.OnNext[_T], abc.DisposableBase]:
     """Give an `on_next` that notes the time of each item, and the timer that compares it now and then."""
     if isinstance(scheduler, LoopScheduler):
-        loop, gate, clock = scheduler.loop, scheduler.gate, _clock(scheduler.loop)
+        loop, gate = scheduler.loop, scheduler.gate
     else:
-        loop, gate, clock = None, _NoGate(scheduler), lambda: Scheduler.to_seconds(scheduler.now)
+        loop, gate = None, _NoGate(scheduler)
+    clock = clock_of(scheduler)
     timer = SerialDisposable()
     last = gate.clock()
 
@@ -129,7 +125,7 @@ def _watch_silence(
         if gate.closed:
             gate.add_listener(resume)
             resume()  # it may have opened between the two lines
-        elif remaining() > _TOLERANCE:
+        elif remaining() > TOLERANCE:
             arm()
         elif loop is not None:
             timer.disposable = Disposable(call_after_poll(loop, partial(confirm, last)).cancel)
@@ -139,7 +135,7 @@ def _watch_silence(
     def confirm(last_before_poll: float) -> None:
         if timer.is_disposed:
             pass
-        elif gate.closed or last != last_before_poll or remaining() > _TOLERANCE:
+        elif gate.closed or last != last_before_poll or remaining() > TOLERANCE:
             check()
         else:
             give_up()
@@ -156,12 +152,6 @@ def _watch_silence(
 
     arm()
     return on_next, CompositeDisposable(timer, Disposable(lambda: gate.remove_listener(resume)))
-
-
-def _clock(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
-    """`loop.time`; or what asyncio's own does nothing but call, at half the cost."""
-    own = getattr(loop.time, "__func__", None) is asyncio.BaseEventLoop.time
-    return time.monotonic if own else loop.time
 
 
 class _NoGate(DemandGate):
