@@ -4,20 +4,21 @@ import asyncio
 
 from _embedded import client_or_demo
 
+import rxfal
 from rxfal import operators as ops
 
 
-async def main() -> None:
-    with client_or_demo() as client:
-        texts = client.stream("fal-ai/any-llm", {"prompt": "where rivers begin"}).pipe(ops.text())
+async def main(client: rxfal.Client) -> None:
+    texts = client.stream("fal-ai/any-llm", {"prompt": "where rivers begin"}).pipe(ops.text())
 
-        async for text in texts:
-            print(text)
-            if len(text) > 60:
-                break  # drops the connection: fal stops the work, and bills no more of it
+    async for text in texts:
+        print(text)
+        if len(text) > 60:
+            break  # drops the connection: fal stops the work, and bills no more of it
 
-        final = await texts  # another request: a stream is cold
-        print(f"whole: {len(final)} characters")
+    final = await texts  # another request: a stream is cold
+    print(f"whole: {len(final)} characters")
 
 
-asyncio.run(main())
+with client_or_demo() as client:
+    asyncio.run(main(client))

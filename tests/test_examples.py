@@ -35,7 +35,9 @@ def started() -> Iterator[dict[str, subprocess.Popen[str]]]:
 
 def _lines(process: subprocess.Popen[str]) -> list[str]:
     output, errors = process.communicate(timeout=60)
-    assert (process.returncode, errors) == (0, "")
+    # In development mode asyncio reports what takes 0.1 s, which on a busy machine may be anything.
+    complaints = [text for text in errors.splitlines() if not text.startswith("Executing <")]
+    assert (process.returncode, complaints) == (0, [])
     return output.splitlines()
 
 
