@@ -44,9 +44,9 @@ __all__ += _rx.__all__
 def text(key: str = "output") -> Callable[[Observable[Any]], Observable[str]]:
     """The text so far, whatever shape a language model sends its events in.
 
-    Understood are the text so far at `key` (fal's `any-llm`), deltas as OpenAI-compatible routes send them
-    (`choices[0].delta.content`, `choices[0].text`, or `delta` in a typed event), and plain strings, each of them
-    the next piece. Events are dicts or pydantic models. One without any text (a usage report, a role) is passed over.
+    Understood are the text so far at `key` (fal's `any-llm`), deltas (`choices[0].delta.content` and `choices[0].text`
+    of OpenAI-compatible routes; `delta`, `delta.text` or `text` in a typed event), and plain strings, each of them the
+    next piece. Events are dicts or pydantic models. A delta that adds nothing (a usage report, a role) is passed over.
 
         --{output: "a"}--{output: "ab"}--|       --"a"--"b"--|
           text()                                   text()
@@ -112,7 +112,7 @@ def _follow(key: str, show: Callable[[str, str], str | None]) -> Callable[[Obser
                 whole = _get(event, key)
                 if not isinstance(whole, str):
                     piece = event if isinstance(event, str) else _piece(event)
-                    if piece is None:
+                    if not piece:
                         return
                     whole = so_far + piece
                 before, so_far = so_far, whole
@@ -127,15 +127,14 @@ def _follow(key: str, show: Callable[[str, str], str | None]) -> Callable[[Obser
 
 
 def _piece(event: Any) -> str | None:
-    """The delta in an event of an OpenAI-compatible route."""
+    """The delta in an event of a route that sends deltas."""
     choices = _get(event, "choices")
-    if isinstance(choices, list) and choices:
-        choice = cast("list[Any]", choices)[0]
-        piece = _get(_get(choice, "delta"), "content")
-        piece = _get(choice, "text") if piece is None else piece
-    else:
-        piece = _get(event, "delta")
-    return piece if isinstance(piece, str) else None
+    holder = cast("list[Any]", choices)[0] if isinstance(choices, list) and choices else event
+    delta = _get(holder, "delta")
+    for piece in (delta, _get(delta, "content"), _get(delta, "text"), _get(holder, "text")):
+        if isinstance(piece, str):
+            return piece
+    return None
 
 
 def _get(value: Any, name: str) -> Any:

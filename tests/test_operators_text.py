@@ -154,3 +154,22 @@ def test_the_deltas_of_any_pieces_join_to_the_text(pieces: list[str]):
     for events in (pieces, [chat(piece) for piece in pieces], cumulative):
         assert "".join(run(ops.deltas(), *events)) == whole
         assert ["", *run(ops.text(), *events)][-1] == whole
+
+
+def test_a_delta_that_adds_nothing_is_passed_over():
+    def openai(**delta: str):
+        return {"choices": [{"delta": delta}]}
+
+    events = [openai(role="assistant", content=""), openai(content="a"), openai(content=""), openai(content="b"), ""]
+    assert from_observable(rx.from_iterable(events)).pipe(ops.text(), ops.to_list()).run() == ["a", "ab"]
+    assert from_observable(rx.from_iterable(events)).pipe(ops.deltas(), ops.to_list()).run() == ["a", "b"]
+
+
+def test_deltas_inside_typed_events_are_followed():
+    events = [
+        {"type": "response.output_text.delta", "delta": "a"},
+        {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "b"}},
+        {"type": "text", "text": "c"},
+        {"type": "message_stop"},
+    ]
+    assert from_observable(rx.from_iterable(events)).pipe(ops.text(), ops.to_list()).run() == ["a", "ab", "abc"]

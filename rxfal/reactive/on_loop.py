@@ -24,7 +24,7 @@ def on_loop(
 
     Nothing blocks, and nothing is lost: the sources pause while more than `buffer_size` items wait for the loop.
     (reactivex's AsyncIOScheduler, given to `observe_on`, does not wake a loop from another thread; its thread-safe
-    version can block.) When the loop is closed the source is disposed.
+    version can block.) An item that finds the loop closed ends the subscription.
 
     Args:
         loop: Where `on_next`, `on_error` and `on_completed` are to be called.
