@@ -30,7 +30,7 @@ from benchmarks._report import report
 LEVELS = (100, 400, 500, 1_000)
 PER_SECOND = 10  # events of one stream: a language model that takes its time
 SECONDS = 5
-ROUNDS = 3
+ROUNDS = 2
 KEY = "a-key-for-benchmarks"
 FAL_CLIENT_CONNECTIONS = 100  # httpx lets no more through at once, and the next stream would wait in silence
 

@@ -1,0 +1,201 @@
+"""The results page: `docs/benchmarks.md` and its charts, made from `results/*.json`. `python -m benchmarks.page`
+
+Every figure on it comes from a result, and every comparison is a ratio of two figures of one run.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks import charts
+
+RESULTS = Path(__file__).parent / "results"
+DOCS = Path(__file__).parent.parent / "docs"
+
+Result = dict[str, Any]
+Row = dict[str, Any]
+
+_HEAD = """\
+# Benchmarks
+
+What rxfal costs, beside its peers, as measured by `make bench`. **This page is generated** from the
+results of one machine: the ratios carry over to others, roughly; the figures themselves do not.
+
+"""
+
+
+def figure(value: Any) -> str:
+    """A figure as a reader wants it: three digits that count."""
+    if value is None:
+        return ""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return str(value)
+    if 0 < value < 0.01:
+        return f"1/{1 / value:,.0f}"
+    return f"{value:,.0f}" if value == 0 or abs(value) >= 100 else f"{float(f'{value:.3g}'):g}"
+
+
+def table(rows: Sequence[Row], columns: dict[str, str]) -> str:
+    """A Markdown table; `columns` maps keys of a row to headings."""
+    numeric = [any(isinstance(row.get(key), int | float) for row in rows) for key in columns]
+    lines = [
+        "| " + " | ".join(columns.values()) + " |",
+        "| " + " | ".join("---:" if right else "---" for right in numeric) + " |",
+    ]
+    lines += ["| " + " | ".join(figure(row.get(key)) for key in columns) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def by_case(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    cases: dict[str, list[Row]] = {}
+    for row in rows:
+        cases.setdefault(row["case"], []).append(row)
+    return cases
+
+
+def made_with(result: Result) -> str:
+    """On what, with what and when: one line under a section's heading."""
+    machine = result["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    return (
+        f"*{machine['date'][:10]}, {machine['python']}, {machine['processor']}, {machine['cpus']} cpus; {versions}.*\n"
+    )
+
+
+def picture(name: str, alt: str) -> str:
+    return f"![{alt}](benchmarks/{name}.svg)\n"
+
+
+def throughput(result: Result) -> Iterator[str]:
+    yield (
+        "One stream from a server process that writes as fast as it can; each peer parses and decodes every event and "
+        "does nothing else with it. `aiohttp, bytes only` is the floor: it counts bytes and decodes nothing. The "
+        "pipeline is `timeout → map → buffer(count=10) → map → last`. A column ×&nbsp;says how many times as many "
+        "events a second as that peer.\n"
+    )
+    cases = by_case(result["rows"])
+    yield picture("throughput", "Events a second of each peer, as a multiple of fal-client")
+    charts.bars(
+        DOCS / "benchmarks" / "throughput.svg",
+        {case: {row["peer"]: row["x_fal_client"] for row in rows[1:]} for case, rows in cases.items()},  # but the floor
+        "events a second, fal-client = 1",
+    )
+    columns = {
+        "peer": "peer",
+        "x_fal_client": "× fal-client",
+        "x_bare": "× rxfal subscribe",
+        "events_per_s": "events/s",
+        "cpu_us_per_event": "µs of cpu an event",
+        "lost": "events lost",
+    }
+    for case, rows in cases.items():
+        yield f"### {case[0].upper()}{case[1:]}\n\n{table(rows, columns)}"
+
+
+def decoder(result: Result) -> Iterator[str]:
+    yield (
+        "Only the parsing of an event stream, without a network and without JSON. `feed_raw` gives bytes and is what "
+        "`stream()` uses, `feed` gives `ServerSentEvent`s. The ratio is the time taken, `feed_raw` being 1.\n"
+    )
+    columns = {"peer": "peer", "ratio": "time", "mb_per_s": "MB/s", "events_per_s": "events/s"}
+    for case, rows in by_case(result["rows"]).items():
+        yield f"### {case}\n\n{table(rows, columns)}"
+
+
+def operators(result: Result) -> Iterator[str]:
+    yield (
+        "What an operator adds to the cost of an event, in microseconds, rxfal's beside reactivex's of the same name. "
+        "The ratio says how many times as much reactivex's costs; where there is none, reactivex has no such one.\n"
+    )
+    yield table(
+        result["rows"], {"case": "operator", "rxfal_us": "rxfal, µs", "reactivex_us": "reactivex, µs", "ratio": "ratio"}
+    )
+
+
+def concurrency(result: Result) -> Iterator[str]:
+    yield (
+        f"Many streams at once, {result['pace']} events a second on each, evenly spread: nearly every event is a "
+        "wake-up of its own, so most of the cpu is the kernel's and the event loop's, as `aiohttp by hand` shows. "
+        "Delay is from the server's write to the callback. Memory is what an open stream adds. fal-client lets 100 "
+        "streams through per client, and makes the others wait in silence; here it has as many clients as it needs. "
+        "A peer that can't keep up shows in its delays: it then reads several events at a time, which makes each "
+        "of them cheaper.\n"
+    )
+    cases = by_case(result["rows"])
+    yield picture("concurrency", "Cpu and delay of each peer by the number of streams")
+    charts.lines(
+        DOCS / "benchmarks" / "concurrency.svg",
+        [int(case.split()[0]) for case in cases],
+        {
+            "cpu, µs an event": _by_peer(cases, "cpu_us_per_event"),
+            "median delay, ms": _by_peer(cases, "p50_ms"),
+        },
+        "streams",
+    )
+    columns = {
+        "peer": "peer",
+        "cpu_of_fal_client": "cpu, fal-client = 1",
+        "cpu_us_per_event": "µs of cpu an event",
+        "kb_per_stream": "kB a stream",
+        "p50_ms": "median delay, ms",
+        "p99_ms": "99th percentile, ms",
+    }
+    for case, rows in cases.items():
+        yield f"### {case}\n\n{table(rows, columns)}"
+
+
+def _by_peer(cases: dict[str, list[Row]], key: str) -> dict[str, list[float]]:
+    peers: dict[str, list[float]] = {}
+    for rows in cases.values():
+        for row in rows:
+            peers.setdefault(row["peer"], []).append(row[key])
+    return peers
+
+
+def latency(result: Result) -> Iterator[str]:
+    yield (
+        "From the call to the first event, one stream at a time, on loopback: what a client adds to the time that the "
+        "network and the model take. A warm connection was there before; a cold one is opened first.\n"
+    )
+    cases = by_case(result["rows"])
+    yield picture("latency", "Median time to the first event, as a multiple of aiohttp's")
+    charts.bars(
+        DOCS / "benchmarks" / "latency.svg",
+        {case: {row["peer"]: row["x_aiohttp"] for row in rows} for case, rows in cases.items()},
+        "median time to the first event, aiohttp = 1",
+    )
+    columns = {
+        "peer": "peer",
+        "x_aiohttp": "median, aiohttp = 1",
+        "p50_us": "median, µs",
+        "p99_us": "99th percentile, µs",
+        "over_aiohttp_us": "median over aiohttp, µs",
+    }
+    for case, rows in cases.items():
+        yield f"### {case[0].upper()}{case[1:]}\n\n{table(rows, columns)}"
+
+
+SECTIONS: dict[str, tuple[str, Callable[[Result], Iterator[str]]]] = {
+    "throughput": ("Throughput", throughput),
+    "concurrency": ("Concurrency", concurrency),
+    "latency": ("Latency", latency),
+    "operators": ("Operators", operators),
+    "decoder": ("Decoder", decoder),
+}
+
+
+def main() -> None:
+    """Write the page and its charts from the results that there are."""
+    parts = [_HEAD]
+    for name, (heading, section) in SECTIONS.items():
+        path = RESULTS / f"{name}.json"
+        if path.exists():
+            result = json.loads(path.read_text("utf-8"))
+            parts += [f"## {heading}\n", *section(result), made_with(result)]
+    (DOCS / "benchmarks.md").write_text("\n".join(parts), "utf-8")
+    print("docs/benchmarks.md")
+
+
+if __name__ == "__main__":
+    main()
