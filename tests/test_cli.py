@@ -329,9 +329,14 @@ def test_a_failed_model_is_told_apart() -> None:
 # Processes
 
 
-def _start(*args: str, **options: Any) -> subprocess.Popen[str]:
+def _start(*args: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [*_COMMAND, *args], cwd=_ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+        [*_COMMAND, *args],
+        cwd=_ROOT,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 

@@ -5,8 +5,9 @@ Also what becomes of an exception: one line and a status, never a traceback unle
 
 import os
 import sys
+from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 import typer.core
@@ -18,6 +19,13 @@ __all__ = ["app"]
 
 PIPE_CLOSED = 141
 """What a shell reports of a program that SIGPIPE ended."""
+
+
+class Auth(Enum):
+    """What a request is authorized with."""
+
+    KEY = "key"
+    TOKEN = "token"
 
 
 class _Commands(typer.core.TyperGroup):
@@ -59,6 +67,7 @@ app = typer.Typer(
     name="rxfal",
     add_completion=False,
     no_args_is_help=True,
+    rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -133,9 +142,7 @@ def stream(
     timeout: Annotated[
         float, typer.Option(min=0.001, metavar="SECONDS", help="The longest silence that is waited for.")
     ] = 60.0,
-    auth: Annotated[
-        Literal["key", "token"], typer.Option(help="Send the key itself, or a short-lived token made with it.")
-    ] = "key",
+    auth: Annotated[Auth, typer.Option(help="Send the key itself, or a short-lived token made with it.")] = Auth.KEY,
     debug: Debug = False,
 ) -> None:
     """Stream a model's events to stdout, as they arrive.
@@ -155,7 +162,7 @@ def stream(
         fields or [],
         wanted[0] if wanted else None,
         output,
-        {"path": path, "timeout": timeout, "auth": auth},
+        {"path": path, "timeout": timeout, "auth": auth.value},
     )
 
 
