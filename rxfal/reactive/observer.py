@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import types
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -120,13 +121,18 @@ def _is_async(function: object) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
 
 
+_FUNCTIONS = (types.FunctionType, types.MethodType)  # what else is called may have an `async def __call__`
+
+
 def refuse_coroutine_functions(**callbacks: Callable[..., Any] | None) -> None:
     """Raise TypeError for an `async def` callback: Rx would call it and drop the coroutine unawaited."""
     for name, callback in callbacks.items():
         while isinstance(callback, functools.partial):
             callback = callback.func
-        call = getattr(type(callback), "__call__", None)  # an object with an `async def __call__`  # noqa: B004
-        if any(map(_is_async, (callback, call))):
+        if callback is None:
+            continue
+        call = getattr(type(callback), "__call__", None)  # noqa: B004
+        if _is_async(callback) or (not isinstance(callback, _FUNCTIONS) and _is_async(call)):
             raise TypeError(
                 f"{name} is an async function, which a subscription would never await: iterate with `async for`, or "
                 "await each item with ops.flat_map(lambda item: asyncio.ensure_future(handle(item)))."
