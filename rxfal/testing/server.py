@@ -102,6 +102,7 @@ class FalServer:
 
     @property
     def port(self) -> int:
+        """The port; RuntimeError while the server is not running."""
         if self._port is None:
             raise RuntimeError("the server is not running; enter it first: `with FalServer() as server:`")
         return self._port
