@@ -14,7 +14,7 @@ async def main(client: rxfal.Client) -> None:
     async for text in texts:
         print(text)
         if len(text) > 60:
-            break  # drops the connection: fal stops the work, and bills no more of it
+            break  # drops the connection, which ends the work on the server
 
     final = await texts  # another request: a stream is cold
     print(f"whole: {len(final)} characters")
