@@ -47,6 +47,12 @@ def chunked(data: bytes) -> bytes:
 
 
 @functools.cache
+def size(shape: str, events: int) -> int:
+    """The bytes of so many events."""
+    return sum(len(event(shape, number)) for number in range(PERIOD)) * events // PERIOD
+
+
+@functools.cache
 def body(shape: str, per_chunk: int, events: int) -> tuple[bytes, int]:
     """A block to write again and again, and how many times."""
     if events % PERIOD or PERIOD % per_chunk:

@@ -94,9 +94,7 @@ class Peers:
         async with self.aiohttp.post(f"{self.url}/{case.app}/stream", json={}) as response:
             async for chunk in response.content.iter_any():
                 size += len(chunk)
-        period = sum(len(server.event(case.shape, number)) for number in range(server.PERIOD))
-        expected = period * case.events // server.PERIOD
-        return case.events if size == expected else 0
+        return case.events if size == server.size(case.shape, case.events) else 0
 
     async def fal_client(self, case: Case) -> int:
         count = 0
