@@ -223,7 +223,7 @@ def main(*, quick: bool = False) -> None:
         for case in CASES:
             if quick:
                 case = case._replace(events=max(case.events // 20, server.PERIOD))
-            best = asyncio.run(measure(url, case, rounds=2 if quick else 5))
+            best = asyncio.run(measure(url, case, rounds=2 if quick else 7))
             if _node.available():
                 best[f"{NODE_PACKAGE}, iterator"] = timed_on_node(url, case, "iterator", passes=1)
             rows += rows_of(case, best)
