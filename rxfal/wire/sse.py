@@ -103,7 +103,7 @@ class SSEDecoder:
         self.retry: int | None = None
         self._head: bytes | None = b""  # what may yet become a byte order mark; None once that is decided
         self._after_cr = False  # the last byte was a CR: an LF that follows belongs to it
-        self._line = bytearray()  # a line whose end has not come
+        self._line: bytes | bytearray = b""  # a line whose end has not come
         self._data: bytes | bytearray | None = None  # the standard's data buffer; None is "no data line yet"
         self._event = ""
         self._event_retry: int | None = None
@@ -234,9 +234,8 @@ class SSEDecoder:
         tight = len(chunk) + len(self._line) + len(data or b"") > limit  # else no line of this chunk can exceed it
         *lines, rest = _split_lines(chunk)
         if lines and self._line:
-            self._line += lines[0]
-            lines[0] = bytes(self._line)
-            self._line = bytearray()
+            lines[0] = b"".join((self._line, lines[0]))
+            self._line = b""
         for line in lines:
             if tight and len(line) + len(data or b"") > limit:
                 raise self._too_large()
@@ -292,13 +291,18 @@ class SSEDecoder:
 
     def _hold(self, rest: bytes) -> None:
         """Keep the beginning, or more, of a line whose end has not come."""
-        self._line += rest
+        if not self._line:
+            self._line = rest
+        else:
+            # Only a line of three chunks and more pays for a buffer; it grows in place, so many chunks stay linear.
+            self._line = self._line if isinstance(self._line, bytearray) else bytearray(self._line)
+            self._line += rest
         if len(self._line) + len(self._data or b"") > self.max_event_size:
             raise self._too_large()
 
     def _too_large(self) -> EventTooLargeError:
         self._failed, self._bare = True, False
-        self._data, self._line = None, bytearray()
+        self._data, self._line = None, b""
         return EventTooLargeError(self.max_event_size)
 
     def _eager(self, events: Iterator[_T]) -> Iterable[_T]:
