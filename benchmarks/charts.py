@@ -8,7 +8,6 @@ import matplotlib as mpl
 mpl.use("svg")
 
 from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 _INK = "#808080"  # legible on white and on black
@@ -56,24 +55,24 @@ def bars(path: Path, cases: Mapping[str, Mapping[str, float]], label: str) -> No
 
 
 def lines(path: Path, x: Sequence[int], charts: Mapping[str, Mapping[str, Sequence[float]]], label: str) -> None:
-    """Line charts side by side, one line per peer, on logarithmic scales."""
+    """Line charts side by side, one line per peer; logarithmic where the figures lie far apart."""
     figure, grid = plt.subplots(1, len(charts), figsize=(9, 3.4), squeeze=False, layout="constrained")
     for axes, (title, peers) in zip(grid.flat, charts.items(), strict=True):
         colors = _colors(peers)
         for peer, figures in peers.items():
             axes.plot(x, figures, marker="o", markersize=4, color=colors[peer], label=peer)
-        _plain_ticks(axes, x)
+        every = [value for figures in peers.values() for value in figures]
+        if max(every) > 20 * min(every):
+            axes.set_yscale("log")
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_minor_formatter("")
+        else:
+            axes.set_ylim(0)
+        axes.set_xticks(x, [f"{number:,}" for number in x], rotation=45)
         axes.set_title(title, loc="left")
         axes.set_xlabel(label)
     grid[0, 0].legend()
     _save(figure, path)
-
-
-def _plain_ticks(axes: Axes, x: Sequence[int]) -> None:
-    axes.set_yscale("log")
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter("")
-    axes.set_xticks(x, [f"{number:,}" for number in x], rotation=45)
 
 
 def _colors(peers: Mapping[str, object]) -> dict[str, str]:
