@@ -266,7 +266,8 @@ class SSEDecoder:
                 data += value
         self._data = data
         self._hold(rest)
-        self._bare = not (self._line or data is not None or self._event or self._id is not self.last_event_id)
+        pending = self._line or data is not None or self._event or self._event_retry is not None
+        self._bare = not pending and self._id is self.last_event_id
 
     def _set(self, name: bytes, value: bytes) -> None:
         """Process a field other than `data`; a comment is a field without a name, and unknown ones are ignored."""
