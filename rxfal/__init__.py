@@ -25,14 +25,16 @@ from rxfal.reactive.combine import Tagged, merge
 from rxfal.reactive.concurrent import Mapped
 from rxfal.reactive.iterate import iterate
 from rxfal.reactive.stream import ConnectableStream, Stream, from_observable
+from rxfal.verbs.call import ResponseInfo
 from rxfal.verbs.files import File
 from rxfal.verbs.inputs import Uploaded
-from rxfal.verbs.storage import Lifecycle, UploadProgress
-from rxfal.verbs.stream import ResponseInfo
+from rxfal.verbs.storage import Access, AccessRule, Lifecycle, UploadProgress, UploadStream
 from rxfal.wire.config import Config
 from rxfal.wire.sse import ServerSentEvent
 
 __all__ = [
+    "Access",
+    "AccessRule",
     "ApiError",
     "Client",
     "Config",
@@ -52,6 +54,7 @@ __all__ = [
     "Tagged",
     "TransportError",
     "UploadProgress",
+    "UploadStream",
     "Uploaded",
     "ValidationError",
     "__version__",

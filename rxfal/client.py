@@ -14,17 +14,16 @@ from rxfal.reactive.concurrent import Mapped
 from rxfal.reactive.stream import Stream
 from rxfal.verbs import storage as _storage
 from rxfal.verbs import stream as _stream
+from rxfal.verbs.call import ResponseInfo, StreamCall, StreamOptions, TokenProvider
 from rxfal.verbs.files import File, FileSource
-from rxfal.verbs.inputs import PreparedInput
 from rxfal.verbs.storage import Keep, Lifecycle, UploadStream
-from rxfal.verbs.stream import ResponseInfo, StreamCall, StreamOptions, TokenProvider
 from rxfal.wire.config import Config
 from rxfal.wire.credentials import Credentials, KeySource, TokenCache
-from rxfal.wire.endpoints import Endpoint
 from rxfal.wire.http import Http
 from rxfal.wire.sse import ServerSentEvent
 
 _T = TypeVar("_T")
+_In = TypeVar("_In")
 
 
 class Verbs:
@@ -91,12 +90,13 @@ class Verbs:
 
         Examples:
             >>> from rxfal.testing import FalServer
-            >>> with FalServer(models=True) as server, server.client() as client:
+            >>> with FalServer(models=True, pace=0) as server, server.client() as client:
             ...     final = client.stream("fal-ai/any-llm", {"prompt": "a haiku"}).run()
             >>> final["partial"]
             False
         """
-        call = self._call(
+        call = StreamCall(
+            *self._connections(),
             app,
             input,
             path=path,
@@ -112,39 +112,15 @@ class Verbs:
         )
         return _stream.stream(call, output)
 
-    def stream_events(
-        self,
-        app: str,
-        input: Any = None,
-        *,
-        path: str | None = None,
-        method: str = "POST",
-        query: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
-        timeout: float | None = 60.0,
-        response_timeout: float | None = 600.0,
-        auto_upload: bool = True,
-        auth: Literal["key", "token"] = "key",
-        token_provider: TokenProvider | None = None,
-        on_open: Callable[[ResponseInfo], None] | None = None,
-    ) -> Stream[ServerSentEvent]:
+    def stream_events(self, app: str, input: Any = None, **options: Unpack[StreamOptions]) -> Stream[ServerSentEvent]:
         """The same request as `stream`, with its events as they are on the wire: name, data, id and retry.
 
         Nothing is decoded or interpreted, so that malformed data, `[DONE]` and `error` events arrive like any other.
 
         Args:
-            app: As for `stream`, like every other argument.
-            input: The model's input.
-            path: What follows the id.
-            method: The HTTP method.
-            query: Query parameters.
-            headers: More request headers.
-            timeout: Seconds of silence on the socket; None for no limit.
-            response_timeout: Seconds until the response headers are in; None for no limit.
-            auto_upload: Whether files in the input are uploaded first.
-            auth: `"key"` or `"token"`.
-            token_provider: Gives a short-lived token.
-            on_open: Called once when the response has begun.
+            app: As for `stream`.
+            input: As for `stream`.
+            options: As for `stream`, all but `output`.
 
         Returns:
             A cold Stream of `ServerSentEvent`. An answer that is no event stream ends it with `DecodeError`.
@@ -155,49 +131,12 @@ class Verbs:
 
         Examples:
             >>> from rxfal.testing import FalServer
-            >>> with FalServer(models=True) as server, server.client() as client:
+            >>> with FalServer(models=True, pace=0) as server, server.client() as client:
             ...     event = client.stream_events("fal-ai/any-llm", {"prompt": "a haiku"}).first().run()
             >>> event.event
             'message'
         """
-        call = self._call(
-            app,
-            input,
-            path=path,
-            method=method,
-            query=query,
-            headers=headers,
-            timeout=timeout,
-            response_timeout=response_timeout,
-            auto_upload=auto_upload,
-            auth=auth,
-            token_provider=token_provider,
-            on_open=on_open,
-        )
-        return _stream.stream_events(call)
-
-    def _call(
-        self,
-        app: str,
-        input: Any,
-        *,
-        method: str,
-        query: Mapping[str, Any] | None,
-        headers: Mapping[str, str] | None,
-        auto_upload: bool,
-        **options: Any,
-    ) -> StreamCall:
-        http, tokens = self._connections()
-        return StreamCall(
-            http=http,
-            tokens=tokens,
-            endpoint=Endpoint.parse(app, http.config),
-            input=PreparedInput(input, find_files=auto_upload),
-            method=method.upper(),
-            query=query or {},
-            headers=headers or {},
-            **options,
-        )
+        return _stream.stream_events(StreamCall(*self._connections(), app, input, **options))
 
     def upload(
         self,
@@ -234,9 +173,22 @@ class Verbs:
         http, _ = self._connections()
         return _storage.upload(http, file, name=name, content_type=content_type, lifecycle=lifecycle)
 
+    @overload
     def map_concurrent(
         self,
-        inputs: Iterable[_T] | AsyncIterable[_T] | Observable[_T],
+        inputs: Iterable[_In] | AsyncIterable[_In] | Observable[_In],
+        app: str,
+        concurrency: int = 8,
+        ordered: bool = False,
+        *,
+        errors: Literal["end", "items"] = "end",
+        output: type[_T],
+        **options: Unpack[StreamOptions],
+    ) -> Stream[Mapped[_In, _T]]: ...
+    @overload
+    def map_concurrent(
+        self,
+        inputs: Iterable[_In] | AsyncIterable[_In] | Observable[_In],
         app: str,
         concurrency: int = 8,
         ordered: bool = False,
@@ -244,14 +196,26 @@ class Verbs:
         errors: Literal["end", "items"] = "end",
         output: Any = None,
         **options: Unpack[StreamOptions],
-    ) -> Stream[Mapped[_T, Any]]:
+    ) -> Stream[Mapped[_In, Any]]: ...
+    def map_concurrent(
+        self,
+        inputs: Iterable[Any] | AsyncIterable[Any] | Observable[Any],
+        app: str,
+        concurrency: int = 8,
+        ordered: bool = False,
+        *,
+        errors: Literal["end", "items"] = "end",
+        output: Any = None,
+        **options: Unpack[StreamOptions],
+    ) -> Stream[Mapped[Any, Any]]:
         """Many inputs through one endpoint, `concurrency` of them at once: the last event for each.
 
         An input is read when a place is free and the consumer has room, not before: a file of 100,000 prompts runs in
         bounded memory.
 
         Args:
-            inputs: An iterable, an async iterable or an Observable of the model's inputs.
+            inputs: An iterable, an async iterable or an Observable of the model's inputs. An iterator (a generator, a
+                file) can be read by one subscription only.
             app: As for `stream`.
             concurrency: How many requests are under way at once.
             ordered: Whether results keep the order of their inputs; else each comes when it is there.
@@ -268,7 +232,7 @@ class Verbs:
 
         Examples:
             >>> from rxfal.testing import FalServer
-            >>> with FalServer(models=True) as server, server.client() as client:
+            >>> with FalServer(models=True, pace=0) as server, server.client() as client:
             ...     prompts = ({"prompt": f"a haiku about {subject}"} for subject in ("rain", "tea"))
             ...     results = list(client.map_concurrent(prompts, "fal-ai/any-llm", ordered=True))
             >>> [result.input["prompt"] for result in results]
@@ -297,12 +261,14 @@ class Client(Verbs):
 
     Examples:
         >>> from rxfal.testing import FalServer
-        >>> with FalServer(models=True) as server, Client(server.key, config=server.config()) as client:
+        >>> with FalServer(models=True, pace=0) as server, Client(server.key, config=server.config()) as client:
         ...     client.stream("fal-ai/any-llm", {"prompt": "hi"}).count().run() > 1
         True
     """
 
     def __init__(self, credentials: KeySource = None, *, config: Config | None = None) -> None:
+        if not isinstance(config, Config | None):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"config is a rxfal.Config, not {type(config).__name__}")
         self.config = Config.from_env() if config is None else config
         self._http = Http(self.config, Credentials(credentials, self.config))
         self._tokens = TokenCache(self._http)

@@ -217,3 +217,11 @@ async def test_a_wrong_endpoint_or_option_is_an_exception_at_the_call() -> None:
             client.map_concurrent([{}], "no-slash")
         with pytest.raises(ValueError, match="timeout"):
             client.map_concurrent([{}], "me/echo", timeout=-1)
+
+
+async def test_an_error_keeps_its_cause(unused_tcp_port: int) -> None:
+    config = rxfal.Config(base_url=f"http://127.0.0.1:{unused_tcp_port}", max_attempts=1)
+    async with rxfal.Client(config=config) as client:
+        with pytest.raises(rxfal.TransportError) as caught:
+            await client.map_concurrent([{}], "me/echo")
+    assert caught.value.__cause__ is not None

@@ -14,7 +14,7 @@ from reactivex import GroupedObservable, Observable
 import rxfal
 from rxfal import ServerSentEvent
 from rxfal import operators as ops
-from rxfal.verbs.stream import StreamOptions
+from rxfal.verbs.call import StreamOptions
 
 from . import inputs
 

@@ -39,6 +39,7 @@ def buffer(
 
     Raises:
         TypeError: Without any of the three, or with `boundaries` and another.
+        ValueError: For a `count` below 1, or `seconds` that are not above 0.
 
     Examples:
         >>> import reactivex as rx
@@ -47,6 +48,8 @@ def buffer(
         [[0, 1], [2, 3], [4]]
     """
     if boundaries is not None:
+        if not isinstance(boundaries, Observable):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"boundaries is an Observable, not {boundaries!r}; a number goes in as count= or seconds=")
         if count is not None or seconds is not None:
             raise TypeError("buffer takes boundaries, or count= and seconds=, not both")
         return _buffer_with_boundaries(boundaries)
@@ -144,6 +147,9 @@ def buffer_with_time(
     Returns:
         An operator. A buffer without items is emitted empty; open ones are emitted when the source completes.
 
+    Raises:
+        ArgumentOutOfRangeException: For a time that is not above 0.
+
     Examples:
         >>> import reactivex as rx
         >>> from rxfal import from_observable, operators as ops
@@ -152,6 +158,8 @@ def buffer_with_time(
     """
     span = Scheduler.to_timedelta(timespan)  # whole microseconds: buffers that close and open together do so
     shift = Scheduler.to_timedelta(timeshift) if timeshift else span
+    if span <= timedelta(0) or shift <= timedelta(0):
+        raise ArgumentOutOfRangeException("the time of a buffer is above 0")
 
     def buffer_with_time_(source: Observable[_T]) -> Observable[list[_T]]:
         def subscribe(
@@ -217,6 +225,9 @@ def buffer_with_time_or_count(
     Returns:
         An operator. A buffer without items is emitted empty; the open one is emitted when the source completes.
 
+    Raises:
+        ArgumentOutOfRangeException: For a time that is not above 0, or a `count` below 1.
+
     Examples:
         >>> import reactivex as rx
         >>> from rxfal import from_observable, operators as ops
@@ -224,6 +235,8 @@ def buffer_with_time_or_count(
         [[0, 1], [2]]
     """
     span = Scheduler.to_seconds(timespan)
+    if span <= 0 or count < 1:
+        raise ArgumentOutOfRangeException("the time of a buffer is above 0, its count at least 1")
 
     def buffer_with_time_or_count_(source: Observable[_T]) -> Observable[list[_T]]:
         def subscribe(

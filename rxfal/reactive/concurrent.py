@@ -45,7 +45,8 @@ def map_concurrent(
     An input is read when a place is free and the consumer has room, not before: inputs and results may be endless.
 
     Args:
-        inputs: An iterable, an async iterable or an Observable.
+        inputs: An iterable, an async iterable or an Observable. An iterator (a generator, a file) can be read by one
+            subscription only.
         call: Gives a cold Observable for one input.
         concurrency: How many calls are under way at once.
         ordered: Whether results keep the order of their inputs; else each comes when it is there. A slow call then
@@ -111,8 +112,9 @@ def map_concurrent(
                 async with asyncio.TaskGroup() as workers:
                     for _ in range(concurrency):
                         workers.create_task(work())
-            except BaseExceptionGroup as failures:
-                raise failures.exceptions[0] from None
+            except BaseExceptionGroup as failures:  # whoever subscribed to one stream wants one error
+                error = failures.exceptions[0]
+                raise error from error.__cause__
 
     return create(read, name=name)
 

@@ -50,8 +50,10 @@ class ReaderTask(asyncio.Task[None]):
 def _retrieve(task: asyncio.Task[None]) -> None:
     assert isinstance(task, ReaderTask)
     ReaderTask.alive.discard(task)
-    if not task.cancelled():
-        task.exception()  # it has been delivered or reported: asyncio need not report it at collection
+    # What ended it has been delivered, so asyncio need not report it at collection; what nobody took is reported now.
+    if not task.cancelled() and isinstance(error := task.exception(), Exception):
+        context = {"message": f"stream {task.get_name()}: an error that nobody handled: {error!r}", "exception": error}
+        task.get_loop().call_exception_handler(context)
 
 
 class BackgroundLoop:
@@ -63,6 +65,7 @@ class BackgroundLoop:
         started = threading.Event()
         self._thread = threading.Thread(target=self._main, args=(started,), name="rxfal-loop", daemon=True)
         self._thread.start()
+        atexit.register(_close_at_exit)  # later than others' handlers, so that it runs before them
         started.wait()
 
     def _main(self, started: threading.Event) -> None:
@@ -198,6 +201,5 @@ def _reset_after_fork() -> None:
 
 _parents: tuple[Any, ...] = ()
 
-atexit.register(_close_at_exit)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_reset_after_fork)

@@ -7,7 +7,7 @@ again. Knows nothing of fal: a source is any coroutine function that feeds a `Si
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable
 from typing import Any, TypeVar, cast, overload
 
 from reactivex import ConnectableObservable, Observable, abc, typing
@@ -97,9 +97,9 @@ class Stream(Fluent[_T_out]):
             on_next, on_error, on_completed = target.on_next, target.on_error, target.on_completed
         refuse_coroutine_functions(on_next=on_next, on_error=on_error, on_completed=on_completed)
         loop = current_loop() if scheduler is None else None
-        # Operators subscribe while they are subscribed to, or later with the scheduler that they were given: neither
-        # is therefore the mark of the outermost subscription.
-        if _subscribing.depth or isinstance(scheduler, LoopScheduler):
+        # Operators subscribe while they are subscribed to, or later with the scheduler that they were given, and always
+        # with an on_error: whoever does not is the outermost subscription, whose errors nobody else would report.
+        if on_error is not None and (_subscribing.depth or isinstance(scheduler, LoopScheduler)):
             observer = ChainObserver(on_next, on_error, on_completed)
         else:
             observer = OutermostObserver(on_next, on_error, on_completed, self.name, lambda: loop or current_loop())
@@ -142,11 +142,11 @@ class Stream(Fluent[_T_out]):
         """Wait for the last item; cancelling the wait disposes the subscription."""
         return last(self).__await__()
 
-    def __aiter__(self) -> AsyncIterator[_T_out]:
+    def __aiter__(self) -> AsyncGenerator[_T_out, None]:
         """Pull the items with backpressure; see `rxfal.iterate`."""
         return iterate(self)
 
-    def __iter__(self) -> Iterator[_T_out]:
+    def __iter__(self) -> Generator[_T_out, None, None]:
         """Pull the items on a thread without an event loop.
 
         Raises:
@@ -274,11 +274,16 @@ def from_observable(source: Observable[_T], *, name: str = "stream") -> Stream[_
     Returns:
         A Stream; a connectable one for a connectable Observable; a Stream itself, as it is.
 
+    Raises:
+        TypeError: For anything else than an Observable.
+
     Examples:
         >>> import reactivex as rx
         >>> from_observable(rx.of(1, 2, 3)).to_list().run()
         [1, 2, 3]
     """
+    if not isinstance(source, Observable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"from_observable takes an Observable, not {type(source).__name__}")
     if isinstance(source, Stream):
         return source
     if isinstance(source, ConnectableObservable):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
@@ -45,12 +45,17 @@ def timeout(
     Returns:
         An operator.
 
+    Raises:
+        TypeError: For a `duetime` that is no time.
+
     Examples:
         >>> import reactivex as rx
         >>> from rxfal import from_observable, operators as ops
         >>> from_observable(rx.never()).pipe(ops.timeout(0.01, rx.of("too late"))).run()
         'too late'
     """
+    if not isinstance(duetime, int | float | timedelta | datetime):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"timeout takes seconds, a timedelta or a datetime, not {duetime!r}")
     if other is None:
         successor: Observable[_T] = defer(lambda _: throw(_expired(duetime)))
     else:

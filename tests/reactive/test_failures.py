@@ -12,10 +12,11 @@ import pytest
 import reactivex as rx
 from reactivex import Observable
 from reactivex.internal import SequenceContainsNoElementsError
-from reactivex.subject import Subject
+from reactivex.subject import BehaviorSubject, Subject
 
 from rxfal.reactive.combine import merge
-from rxfal.reactive.stream import Stream, from_observable
+from rxfal.reactive.reader import Sink
+from rxfal.reactive.stream import Stream, create, from_observable
 from tests.reactive.sources import END, PATIENCE, Log, Source, spin, until
 
 Reports = list[dict[str, Any]]
@@ -291,3 +292,18 @@ async def test_awaiting_raises_the_streams_own_error():
     with pytest.raises(ValueError, match="own") as caught:
         await from_observable(rx.of(1)).concat(rx.throw(error))
     assert caught.value is error
+
+
+async def test_an_error_nobody_handles_is_reported_also_where_another_subscription_is_in_progress(
+    caplog: pytest.LogCaptureFixture,
+):
+    async def fail(sink: Sink[int]) -> None:
+        raise ValueError("nobody listens")
+
+    outer = from_observable(BehaviorSubject("now"))  # emits inside its subscribe
+    outer.subscribe(lambda _: create(fail, name="inner").subscribe(lambda _: None))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    (record,) = caplog.records
+    assert "inner" in record.getMessage()
+    assert "nobody listens" in record.getMessage()

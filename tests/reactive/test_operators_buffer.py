@@ -448,3 +448,17 @@ def test_without_a_loop_the_timer_runs_on_the_background_loop():
     assert threading.active_count() == before
     assert arrived.wait(PATIENCE)
     subscription.dispose()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options"),
+    [((), {"seconds": 0}), ((), {"seconds": -1}), ((), {"count": 0}), ((), {"count": 0, "seconds": 1})],
+)
+def test_a_time_or_count_that_makes_no_buffer_is_refused_at_the_call(arguments: Any, options: Any):
+    with pytest.raises(ValueError):
+        ops.buffer(*arguments, **options)
+
+
+def test_a_number_for_boundaries_is_told_where_it_belongs():
+    with pytest.raises(TypeError, match="count="):
+        ops.buffer(5)  # pyright: ignore[reportArgumentType]

@@ -478,3 +478,9 @@ def test_a_source_that_ended_inside_its_subscribe_is_not_followed_by_the_other()
 
     seen = play(lambda ops, s: rx.create(ends_and_lingers).pipe(ops.timeout(100, subscribe_other)))
     assert (seen.messages, others) == ([(200, "completed", None)], [])
+
+
+@pytest.mark.parametrize("duetime", [None, "5"])
+def test_what_is_no_time_is_refused_at_the_call(duetime: Any):
+    with pytest.raises(TypeError, match="seconds"):
+        ops.timeout(duetime)

@@ -1,0 +1,195 @@
+"""One call of a verb that streams: its options checked at the call, its request opened at each subscription."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any, Literal, NamedTuple, TypedDict, cast
+
+from multidict import CIMultiDict
+from pydantic import SecretStr
+
+from rxfal.errors import ApiError, CredentialsError, FalError
+from rxfal.reactive.observer import refuse_coroutine_functions
+from rxfal.wire.config import Config
+from rxfal.wire.credentials import TokenCache
+from rxfal.wire.endpoints import Endpoint, encode_query
+from rxfal.wire.http import Http, Request, Response
+from rxfal.wire.payload import encode_json
+
+from .inputs import PreparedInput
+from .silence import SilenceLimit
+from .storage import Uploader
+
+TokenProvider = Callable[[str], str | Awaitable[str]]
+"""Gives a short-lived token for an app such as `owner/alias/stream`."""
+
+_STREAM_HEADERS = {
+    "Accept": "text/event-stream",
+    "Accept-Encoding": "identity",  # a compressing server or proxy would hold events back until a block is full
+    "Cache-Control": "no-store",
+}
+
+
+class ResponseInfo(NamedTuple):
+    """What `on_open` is told when the response has begun.
+
+    Attributes:
+        status: The HTTP status.
+        headers: The response's headers; look-ups ignore case.
+        request_id: fal's id of the request (`x-fal-request-id`), if it sent one.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    request_id: str | None
+
+
+class StreamOptions(TypedDict, total=False):
+    """The options of `Client.stream` but `output`, for type checkers; their meaning stands there."""
+
+    path: str | None
+    method: str
+    query: Mapping[str, Any] | None
+    headers: Mapping[str, str] | None
+    timeout: float | None
+    response_timeout: float | None
+    auto_upload: bool
+    auth: Literal["key", "token"]
+    token_provider: TokenProvider | None
+    on_open: Callable[[ResponseInfo], None] | None
+
+
+class StreamCall:
+    """One call of `stream`, checked at the call; each subscription sends a request of its own. See `Client.stream`."""
+
+    def __init__(
+        self,
+        http: Http,
+        tokens: TokenCache,
+        app: str,
+        input: Any = None,
+        *,
+        path: str | None = None,
+        method: str = "POST",
+        query: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = 60.0,
+        response_timeout: float | None = 600.0,
+        auto_upload: bool = True,
+        auth: Literal["key", "token"] = "key",
+        token_provider: TokenProvider | None = None,
+        on_open: Callable[[ResponseInfo], None] | None = None,
+    ) -> None:
+        if auth not in ("key", "token"):
+            raise ValueError(f"auth is 'key' or 'token', not {auth!r}")
+        if token_provider is not None and auth != "token":
+            raise ValueError("token_provider goes with auth='token'")
+        _check_callable("token_provider", token_provider)
+        _check_callable("on_open", on_open)
+        refuse_coroutine_functions(on_open=on_open)
+        self.endpoint = Endpoint.parse(app, http.config)
+        self.http = http
+        self._tokens = tokens
+        self._timeout = _checked_seconds("timeout", timeout)
+        self._path = path
+        self._auth = auth
+        self._token_provider = token_provider
+        self._on_open = on_open
+        self._input = PreparedInput(input, find_files=auto_upload)
+        self._request = Request(
+            method=_checked_method(method),
+            url=self.endpoint.stream_url(http.config, path=path, query=query),
+            endpoint=self.endpoint.id,
+            headers=_checked_headers(headers or {}),
+            response_timeout=_checked_seconds("response_timeout", response_timeout),
+        )
+        # With texts in the places of its files: whatever else is wrong with the input is said now.
+        self._request = self._with_input(self._input.value(dict.fromkeys(self._input.uploads, "")))
+
+    @asynccontextmanager
+    async def open(self) -> AsyncGenerator[Response]:
+        """Upload what the input holds, send the request, and leave the response open for the block."""
+        request, token = self._request, None
+        if self._input.uploads:
+            request = self._with_input(await Uploader(self.http).resolve(self._input))
+        if self._auth == "token":
+            token = await self._token()
+            request = replace(request, auth=False, token=token)
+        try:
+            async with self.http.exchange(request) as response:
+                if response.status == 204:
+                    raise ApiError("the response body is empty (204)", status=400, request_id=response.request_id)
+                if self._on_open is not None:
+                    self._on_open(ResponseInfo(response.status, response.headers, response.request_id))
+                yield response
+        except FalError as error:
+            error.endpoint = error.endpoint or self.endpoint.id
+            if token is not None and isinstance(error, ApiError) and error.status == 401:
+                self._tokens.forget(self.endpoint.alias, token)  # the next subscription gets a new one
+            raise
+
+    def limit(self, response: Response) -> SilenceLimit:
+        """The limit on the silence of this response."""
+        return SilenceLimit(self._timeout, endpoint=self.endpoint.id, request_id=response.request_id)
+
+    def _with_input(self, value: Any) -> Request:
+        request = self._request
+        if request.method != "GET":
+            headers = CIMultiDict({"Content-Type": "application/json"})
+            headers.update(request.headers)
+            return replace(request, headers=headers, body=encode_json({} if value is None else value))
+        if not isinstance(value, Mapping | None):
+            raise TypeError(f"with method GET the input becomes the query: a mapping, not {type(value).__name__}")
+        given = encode_query(cast("Mapping[str, Any]", value or {}), what="input")
+        return replace(request, url=request.url.with_query({**given, **request.url.query}))
+
+    async def _token(self) -> SecretStr:
+        if self._token_provider is None:
+            return await self._tokens.token(self.endpoint.alias)
+        try:
+            token = self._token_provider(self.endpoint.stream_url(Config(), path=self._path).path.strip("/"))
+            if inspect.isawaitable(token):
+                token = await token
+        except Exception as error:
+            raise CredentialsError(f"token_provider failed with {type(error).__name__}: {error}") from error
+        if not token or not isinstance(token, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise CredentialsError(
+                f"token_provider gave {type(token).__name__} instead of a token: return a non-empty text",
+                endpoint=self.endpoint.id,
+            )
+        return SecretStr(token)
+
+
+def _checked_seconds(name: str, seconds: float | None) -> float | None:
+    if seconds is not None:
+        if not isinstance(seconds, int | float):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"{name} is in seconds, a number, or None for no limit; got {seconds!r}")
+        if not seconds > 0:
+            raise ValueError(f"{name} is in seconds and above 0, or None for no limit; got {seconds!r}")
+    return seconds
+
+
+def _checked_method(method: str) -> str:
+    if not isinstance(method, str) or not re.fullmatch("[A-Za-z]+", method):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ValueError(f"method is a word such as 'POST', not {method!r}")
+    return method.upper()
+
+
+def _checked_headers(headers: Mapping[str, str]) -> CIMultiDict[str]:
+    checked = CIMultiDict(_STREAM_HEADERS)
+    for name, value in headers.items():
+        if not isinstance(name, str) or not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"headers are texts; {name!r} is {type(value).__name__}")
+        if re.search(r"[\x00-\x1f\x7f]", name + value):
+            raise ValueError(f"the header {name!r} holds a line break or another control character")
+        checked[name] = value
+    return checked
+
+
+def _check_callable(name: str, value: Any) -> None:
+    if value is not None and not callable(value):
+        raise TypeError(f"{name} is a function, not {type(value).__name__}")
