@@ -105,7 +105,8 @@ def encode_json(value: Any, *, what: str = "input") -> bytes:
     """A value as JSON; pydantic models inside it by alias and without the fields that were left unset.
 
     Dates, UUIDs, enums, sets and the like are written as pydantic writes them. Refused is what would arrive as
-    something else than was meant: bytes, files, paths, NaN and the infinities.
+    something else than was meant (bytes, files, paths, NaN and the infinities), and iterators, which can be read only
+    once.
 
     Args:
         value: What to send.
@@ -141,8 +142,7 @@ def _plain(value: Any, place: str, parents: tuple[int, ...]) -> Any:
             raise TypeError(f"{place} is {value}, which JSON can't carry; send a finite number or None")
         return value
     if isinstance(value, (bytes, bytearray, memoryview)):
-        name = type(cast(Any, value)).__name__
-        raise TypeError(f"{place} is {name}, which JSON can't carry; upload it (auto_upload=True does) or send a URL")
+        raise _file(cast(Any, value), place)
     if id(value) in parents:
         raise TypeError(f"{place} contains itself, which JSON can't carry")
     inside = (*parents, id(value))
@@ -171,8 +171,17 @@ def _name(name: Any, place: str) -> str:
 def _leaf(value: Any, place: str) -> Any:
     name = type(value).__name__
     if hasattr(value, "read") or hasattr(value, "__fspath__"):
-        raise TypeError(f"{place} is {name}, which JSON can't carry; upload it (auto_upload=True does) or send a URL")
+        raise _file(value, place)
+    if hasattr(value, "__next__"):  # reading it for a check would leave nothing to send
+        raise TypeError(f"{place} is {name}, which can be read only once; pass a list of its items: list(...)")
     try:
         return from_json(to_json(value, by_alias=True, inf_nan_mode="constants"), allow_inf_nan=False)
     except (ValueError, TypeError):
         raise TypeError(f"{place} is {name}, which JSON can't carry; send text, numbers, lists or dicts") from None
+
+
+def _file(value: Any, place: str) -> TypeError:
+    return TypeError(
+        f"{place} is {type(value).__name__}, which JSON can't carry; upload it (auto_upload=True does so with files in "
+        "the input) or send a URL"
+    )

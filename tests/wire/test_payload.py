@@ -152,12 +152,23 @@ class Holder(BaseModel):
         ({("a",): 1}, "input has the key ('a',)"),
         ({True: 1}, "input has the key True"),
         ({"a": "\ud83d"}, "input can't be written"),
+        ({"a": [(n for n in (1, 2))]}, "input.a[0] is generator, which can be read only once; pass a list"),
+        ({"a": iter([1])}, "input.a is list_iterator, which can be read only once; pass a list"),
+        ({"a": map(str, [1])}, "input.a is map, which can be read only once; pass a list"),
+        (Holder(image=(n for n in (1, 2))), "input.image is SerializationIterator, which can be read only once"),
     ],
 )
 def test_what_json_can_not_carry_names_its_place(value: Any, place: str):
     with pytest.raises(TypeError) as caught:
         encode_json(value)
     assert str(caught.value).startswith(place)
+
+
+def test_a_refused_iterator_is_left_unread():
+    numbers = (n for n in (1, 2))
+    with pytest.raises(TypeError):
+        encode_json({"numbers": numbers})
+    assert list(numbers) == [1, 2]
 
 
 def test_a_circle_is_named():
