@@ -6,8 +6,10 @@ Knows how a value is walked and rebuilt, not how a file is uploaded: that is han
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+import copy
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, fields, is_dataclass
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -42,8 +44,9 @@ class Uploaded:
 async def transform_input(value: Any, upload: Callable[[Upload], Awaitable[str]]) -> Any:
     """The value with every file in it uploaded and replaced by its URL.
 
-    Dicts, lists, tuples and pydantic models are walked and rebuilt; the value itself stays as it is. Models become
-    dicts, by alias and without the fields that were left unset. Strings stay as they are, also paths and `data:` URIs.
+    Dicts, lists, tuples, sets, dataclasses and pydantic models are walked and rebuilt; the value itself stays as it
+    is. Models become dicts, by alias and without the fields that were left unset. Strings stay as they are, also paths
+    and `data:` URIs.
     The same object is uploaded once however often it stands there; uploads run side by side, eight at most, and the
     first that fails cancels the others and is raised.
 
@@ -162,18 +165,23 @@ def _rebuild(value: Any, leaf: Callable[[Any, tuple[str | int, ...]], Any], plac
     if type(value) in _PLAIN:
         return value
     if isinstance(value, BaseModel):
-        changed = {
-            name: new
-            for name, item in _fields_of(value).items()
-            if (new := _rebuild(item, leaf, (*place, name))) is not item
-        }
-        return value.model_copy(update=changed) if changed else value
+        return value.model_copy(
+            update={name: _rebuild(item, leaf, (*place, name)) for name, item in _fields_of(value).items()}
+        )
     if isinstance(value, Mapping):
         items = cast(Mapping[Any, Any], value).items()
         return {key: _rebuild(item, leaf, (*place, str(key))) for key, item in items}
-    if isinstance(value, (list, tuple)):
-        members = [_rebuild(item, leaf, (*place, index)) for index, item in enumerate(cast(list[Any], value))]
-        return members if isinstance(value, list) else tuple(members)
+    if isinstance(value, (str, Uploaded)) or is_file(value):
+        return leaf(value, place)
+    if isinstance(value, (Sequence, AbstractSet)):
+        members = [_rebuild(item, leaf, (*place, index)) for index, item in enumerate(cast(Sequence[Any], value))]
+        return tuple(members) if isinstance(value, tuple) else members
+    if is_dataclass(value) and not isinstance(value, type):
+        copied = copy.copy(value)  # of its type, for a model may hold it and dump it in a way of its own
+        for field in fields(value):
+            # Past a frozen class's own way.
+            object.__setattr__(copied, field.name, _rebuild(getattr(value, field.name), leaf, (*place, field.name)))
+        return copied
     return leaf(value, place)
 
 
@@ -190,7 +198,7 @@ def _fields_of(model: BaseModel) -> dict[str, Any]:
 
 
 def _dump(value: Any, place: str) -> Any:
-    """The rebuilt value with its models as dicts. Python mode: what JSON can't carry stays what it is, to be named."""
+    """The rebuilt value with its models and dataclasses as dicts; what JSON can't carry stays what it is, to be named."""
     if isinstance(value, BaseModel):
         try:
             # Without warnings: a field declared as a path or as bytes holds a URL now, which is what was wanted.
@@ -199,6 +207,8 @@ def _dump(value: Any, place: str) -> Any:
             raise TypeError(
                 f"{place}: {type(value).__name__} can't be dumped with URLs in the place of its files: {error}"
             ) from error
+    if is_dataclass(value) and not isinstance(value, type):
+        value = {field.name: getattr(value, field.name) for field in fields(value)}
     if isinstance(value, dict):
         return {key: _dump(item, f"{place}.{key}") for key, item in cast(dict[Any, Any], value).items()}
     if isinstance(value, (list, tuple)):

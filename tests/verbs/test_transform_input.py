@@ -6,6 +6,8 @@ import io
 import os
 import tempfile
 import threading
+from collections import deque
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +165,58 @@ async def test_a_model_that_cannot_take_a_url_is_an_error_that_names_its_place(u
 
     with pytest.raises(TypeError, match=r"input\.list\[1\]: Input can't be dumped with URLs"):
         await transform_input({"list": [1, Input(image=b"x")]}, uploads)
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    image: Any
+    names: list[str]
+
+
+class Masked(BaseModel):
+    prompt: str
+    masks: Any = None
+
+
+async def test_files_in_dataclasses_and_other_collections_become_urls(uploads: Uploads) -> None:
+    value = {"mask": Mask(b"a", ["x"]), "set": {b"b"}, "deque": deque([b"c"]), "model": Masked(prompt="", masks={b"d"})}
+    got = await transform_input(value, uploads)
+    assert encode_json(got) == encode_json(
+        {
+            "mask": {"image": "https://files/1", "names": ["x"]},
+            "set": ["https://files/2"],
+            "deque": ["https://files/3"],
+            "model": {"prompt": "", "masks": ["https://files/4"]},
+        }
+    )
+    assert uploads.contents == [b"a", b"b", b"c", b"d"]
+    assert value["mask"] == Mask(b"a", ["x"])
+
+
+async def test_a_model_in_a_dataclass_and_a_dataclass_in_a_model(uploads: Uploads) -> None:
+    class Picture(BaseModel):
+        data: bytes = Field(alias="fileData")
+        size: int | None = None
+
+    value = Masked(prompt="hi", masks=[Mask(b"a", ["x"])]), Mask(Picture(fileData=b"b"), [])
+    assert await transform_input(value, uploads) == (
+        {"prompt": "hi", "masks": [{"image": "https://files/1", "names": ["x"]}]},
+        {"image": {"fileData": "https://files/2"}, "names": []},
+    )
+
+
+async def test_later_changes_of_no_container_reach_the_request(uploads: Uploads) -> None:
+    model, mask, names = Masked(prompt="before"), Mask(None, ["before"]), {"before"}
+    prepared = PreparedInput({"model": model, "mask": mask, "names": names, "deep": Masked(prompt="", masks=[names])})
+    model.prompt = "after"
+    mask.names.append("after")
+    names.add("after")
+    assert await prepared.resolve(uploads) == {
+        "model": {"prompt": "before"},
+        "mask": {"image": None, "names": ["before"]},
+        "names": ["before"],
+        "deep": {"prompt": "", "masks": [["before"]]},
+    }
 
 
 async def test_the_same_object_is_uploaded_once(uploads: Uploads, photo: Path) -> None:
