@@ -5,13 +5,14 @@ import inspect
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
 from pydantic import SecretStr
 from yarl import URL
 
-from rxfal.errors import CredentialsError
+from rxfal.errors import CredentialsError, DecodeError
 from rxfal.wire.config import Config
 from rxfal.wire.http import Http, Request
 from rxfal.wire.payload import encode_json
@@ -134,19 +135,31 @@ class TokenCache:
                 if self._flights.get((loop, alias)) is flight:
                     del self._flights[loop, alias]
 
+    def forget(self, alias: str, token: SecretStr) -> None:
+        """Drop a token that the server refused, so that the next who asks gets a new one; a newer one stays.
+
+        Args:
+            alias: The app that it was for.
+            token: The token that was refused.
+        """
+        with self._lock:
+            if self._tokens.get(alias, (None,))[0] == token:
+                del self._tokens[alias]
+
     async def _ask(self, alias: str) -> SecretStr:
         asked = time.monotonic()
-        answer = await self._http.fetch_json(
-            Request(
-                method="POST",
-                url=URL(f"{self._http.config.rest_url}/tokens/"),
-                endpoint=f"the token for {alias}",
-                headers={"Accept": "application/json", "Content-Type": "application/json"},
-                body=encode_json({"allowed_apps": [alias], "token_expiration": TOKEN_SECONDS}),
-                response_timeout=_PATIENCE,
-                retry="idempotent",
-            )
+        request = Request(
+            method="POST",
+            url=URL(f"{self._http.config.rest_url}/tokens/"),
+            endpoint=f"the token for {alias}",
+            headers={"Accept": "application/json", "Content-Type": "application/json"},
+            body=encode_json({"allowed_apps": [alias], "token_expiration": TOKEN_SECONDS}),
+            response_timeout=_PATIENCE,
+            retry="idempotent",
         )
+        answer: Any = None
+        with suppress(DecodeError):  # it would quote the answer, which may be a bare token
+            answer = await self._http.fetch_json(request)
         if isinstance(answer, dict):  # {"token": ...}, or {"detail": ...} from old proxies
             found = cast(dict[str, Any], answer)
             answer = found.get("token") or found.get("detail")

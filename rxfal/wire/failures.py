@@ -14,20 +14,28 @@ import time
 import traceback
 from collections.abc import Collection, Mapping
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import aiohttp
 from pydantic_core import from_json
 
-from rxfal.errors import ApiError, TransportError, TransportKind, ValidationError
+from rxfal.errors import ApiError, DecodeError, TransportError, TransportKind, ValidationError
 
-__all__ = ["error_from_response", "retry_after_seconds", "transport_error"]
+__all__ = ["Sent", "error_from_response", "masked", "retry_after_seconds", "transport_error", "unshown"]
+
+Sent = Literal["nothing", "key", "token"]
+"""The credential that a request carried."""
 
 _NO_KEY = (
     "no FAL_KEY was found, and the server wants one: get a key at https://fal.ai/dashboard/keys and put it in the "
     "environment variable FAL_KEY, or pass it to rxfal.configure(...) or Client(credentials=...)"
 )
-_WRONG_KEY = "the server refused the key; compare it with https://fal.ai/dashboard/keys"
+_REFUSED: dict[Sent, str] = {
+    "nothing": _NO_KEY,
+    "key": "the server refused the key; compare it with https://fal.ai/dashboard/keys",
+    "token": "the server refused the short-lived token, which has expired or is meant for another app; try again, and "
+    "if you give a token_provider, let it make a new token for the app that it is told",
+}
 _NEXT_STEP = {
     403: "the key may not use this endpoint; look at its scope and at the account's balance",
     404: "look at the spelling of the endpoint, and at the path that was appended to it",
@@ -47,7 +55,8 @@ def error_from_response(
     body: bytes,
     *,
     endpoint: str | None,
-    had_key: bool,
+    sent: Sent = "key",
+    had_key: bool = True,
     secrets: Collection[str] = (),
 ) -> ApiError:
     """The error that a response stands for.
@@ -61,7 +70,8 @@ def error_from_response(
         headers: The response's headers.
         body: Its body, or the beginning of it.
         endpoint: Where it happened.
-        had_key: Whether the request carried a key or a token.
+        sent: The credential that the request carried.
+        had_key: Superseded by `sent`, and ignored.
         secrets: Texts that must not appear in the error, should the server repeat them.
     """
     for secret in secrets:
@@ -71,7 +81,7 @@ def error_from_response(
     if 300 <= status < 400:
         text = f"the server redirects to {_target(headers)}, which rxfal does not follow; name the right address"
     elif status == 401:
-        text = f"{text}: {_WRONG_KEY if had_key else _NO_KEY}"
+        text = f"{text}: {_REFUSED[sent]}"
     elif status in _NEXT_STEP:
         text = f"{text}: {_NEXT_STEP[status]}"
     error_type = headers.get("X-Fal-Error-Type")
@@ -165,6 +175,10 @@ def retry_after_seconds(value: str | None) -> float | None:
         return None
 
 
+_CLIENT_CLOSED = (
+    "the client was closed while this request was under way: by close(), by leaving its with block, or by "
+    "rxfal.configure(); keep it open until its streams have ended"
+)
 _WHAT: dict[TransportKind, str] = {
     "refused": "the connection was refused: nothing listens there; look at the address, and whether the server runs",
     "reset": "the connection was reset by the other side; send the request again",
@@ -179,7 +193,7 @@ _RESET = {errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED, errno.ENOTCONN}
 
 
 def transport_error(
-    error: BaseException, *, endpoint: str | None, secrets: Collection[str] = ()
+    error: BaseException, *, endpoint: str | None, secrets: Collection[str] = (), client_closed: bool = False
 ) -> tuple[TransportError, BaseException]:
     """The `TransportError` for a failure of aiohttp or of the operating system, and the cause to raise it from.
 
@@ -187,21 +201,35 @@ def transport_error(
     quote the URL, and with it the token in its query.
     """
     chain = _chain(error)
-    kind = _kind(chain)
-    message = _WHAT[kind]
+    kind: TransportKind = "connection" if client_closed else _kind(chain)
+    message = _CLIENT_CLOSED if client_closed else _WHAT[kind]
     if any(isinstance(link, (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError)) for link in chain):
         message = f"on the way through the proxy (HTTP_PROXY, HTTPS_PROXY): {message}"
-    if kind == "connection":
-        message = f"{message}: {_without(str(error), secrets) or type(error).__name__}"
+    if kind == "connection" and not client_closed:
+        message = f"{message}: {masked(str(error), secrets) or type(error).__name__}"
     cause = error
     words = "".join(traceback.format_exception(error)) + "".join(repr(link) for link in chain)
     if any(secret in words for secret in secrets):
-        cause = aiohttp.ClientError(f"{type(error).__name__}: {_without(str(error), secrets)}")
+        cause = aiohttp.ClientError(f"{type(error).__name__}: {masked(str(error), secrets)}")
         cause.__traceback__ = error.__traceback__
-    return TransportError(message, kind=kind, endpoint=endpoint), cause
+    failure = TransportError(message, kind=kind, endpoint=endpoint)
+    failure.retryable = failure.retryable and not client_closed  # a retry would open the client again
+    return failure, cause
 
 
-def _without(text: str, secrets: Collection[str]) -> str:
+def unshown(error: DecodeError, secrets: Collection[str]) -> DecodeError:
+    """The error as it is, or one that quotes nothing, when what could not be decoded repeats a secret."""
+    data = error.data
+    for secret in secrets:
+        data = data.replace(secret.encode(), b"***")
+    if data == error.data:
+        return error
+    message = "an answer that can't be decoded, and is not shown, since it repeats the key or token that was sent"
+    return DecodeError(message, data=data, endpoint=error.endpoint)
+
+
+def masked(text: str, secrets: Collection[str]) -> str:
+    """The text with asterisks in the place of the secrets."""
     for secret in secrets:
         text = text.replace(secret, "***")
     return text

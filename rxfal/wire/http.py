@@ -19,10 +19,10 @@ from pydantic import SecretStr
 from yarl import URL
 
 from rxfal._version import __version__
-from rxfal.errors import ApiError, StreamTimeoutError, TransportError
+from rxfal.errors import ApiError, DecodeError, StreamTimeoutError, TransportError
 from rxfal.wire.config import Config
 from rxfal.wire.endpoints import may_see_credential
-from rxfal.wire.failures import error_from_response, transport_error
+from rxfal.wire.failures import Sent, error_from_response, transport_error, unshown
 from rxfal.wire.payload import payload_decoder
 from rxfal.wire.response import BROKEN, Response, beginning_of, let_go
 from rxfal.wire.session import LoopSession, Sessions
@@ -38,6 +38,7 @@ logging.getLogger("stamina").addHandler(logging.NullHandler())
 
 _LARGE_BODY = 2**20  # bytes; above it aiohttp wants a file, which it sends piece by piece
 _SHORTEST_SECRET = 6  # characters; what is shorter is not looked for in messages
+_TARGET = "x-fal-target-url"
 _LONGEST_RETRY_AFTER = 60.0  # seconds; a server that asks for more gets no retry, the caller decides
 
 Body = bytes | Callable[[], AsyncIterable[bytes]] | None
@@ -102,28 +103,37 @@ class Http:
             TransportError: No server answered.
             CredentialsError: There is no usable key.
         """
-        session, raw, secrets = await self._send_with_retries(request)
+        session, raw, response = await self._send_with_retries(request)
         try:
-            yield Response(raw, request.endpoint, secrets)
+            yield response
         finally:
             session.responses.discard(raw)
             let_go(raw)
 
     async def fetch(self, request: Request) -> bytes:
         """Send a request and read its whole answer, which is tried again together; raises what `exchange` does."""
+        return (await self._fetch(request))[0]
+
+    async def fetch_json(self, request: Request) -> Any:
+        """Send a request and decode its answer as JSON; raises what `exchange` does, and `DecodeError`."""
+        body, secrets = await self._fetch(request)
+        try:
+            return payload_decoder(endpoint=request.endpoint)(body)
+        except DecodeError as error:
+            failure = unshown(error, secrets)
+        raise failure  # outside of the clause, so that the original with its words is not its context
+
+    async def _fetch(self, request: Request) -> tuple[bytes, tuple[str, ...]]:
+        """The answer, and the secrets that were in the request."""
         async for attempt in self._attempts(request):
             with attempt:
-                session, raw, secrets = await self._send(request)
+                session, raw, response = await self._send(request)
                 try:
-                    return await Response(raw, request.endpoint, secrets).read()
+                    return await response.read(), response.secrets
                 finally:
                     session.responses.discard(raw)
                     let_go(raw)
         raise AssertionError("retries end with a result or an error")
-
-    async def fetch_json(self, request: Request) -> Any:
-        """Send a request and decode its answer as JSON; raises what `exchange` does, and `DecodeError`."""
-        return payload_decoder(endpoint=request.endpoint)(await self.fetch(request))
 
     async def aclose(self) -> None:
         """Close all connections; what is under way ends with a `TransportError`."""
@@ -133,7 +143,7 @@ class Http:
         """The same from code that can't await, on any thread."""
         self._sessions.close()
 
-    async def _send_with_retries(self, request: Request) -> tuple[LoopSession, aiohttp.ClientResponse, tuple[str, ...]]:
+    async def _send_with_retries(self, request: Request) -> tuple[LoopSession, aiohttp.ClientResponse, Response]:
         async for attempt in self._attempts(request):
             with attempt:
                 return await self._send(request)
@@ -152,10 +162,11 @@ class Http:
             )
         )
 
-    async def _send(self, request: Request) -> tuple[LoopSession, aiohttp.ClientResponse, tuple[str, ...]]:
+    async def _send(self, request: Request) -> tuple[LoopSession, aiohttp.ClientResponse, Response]:
         """One attempt: the response, once its headers are in and say that it is one."""
         session = await self._sessions.get()
         url, headers, secrets = await self._address(request)
+        sent = _sent(url, headers)
         proxy = session.proxy_for(url)
         if proxy is not None and proxy.raw_password:
             secrets += proxy.raw_password, unquote(proxy.raw_password)
@@ -176,18 +187,23 @@ class Http:
                 message = f"no response headers came within {seconds:g} seconds; wait longer with response_timeout=..."
                 failure, cause = StreamTimeoutError(seconds, message=message, endpoint=request.endpoint), None
             else:
-                failure, cause = transport_error(error, endpoint=request.endpoint, secrets=secrets)
+                failure, cause = transport_error(
+                    error, endpoint=request.endpoint, secrets=secrets, client_closed=session.client.closed
+                )
         else:
             if raw.status < 300:
                 session.responses.add(raw)
-                return session, raw, secrets
+                response = Response(
+                    raw, request.endpoint, sent=sent, secrets=secrets, client_is_closed=lambda: session.client.closed
+                )
+                return session, raw, response
             beginning = await beginning_of(raw)
             raise error_from_response(
                 raw.status,
                 raw.headers,
                 beginning,
                 endpoint=request.endpoint,
-                had_key=request.token is not None or "Authorization" in headers or "x-fal-target-url" in headers,
+                sent=sent,
                 secrets=secrets,
             )
         # Outside the except clause: the original would stay on it as context, with a URL that may hold a token.
@@ -200,26 +216,38 @@ class Http:
         """Where to send a request and with which headers, and the secrets that are in the two."""
         url, config = request.url, self.config
         headers = CIMultiDict({"User-Agent": f"rxfal/{__version__}"})
-        secrets: tuple[str, ...] = ()
         if request.token is not None:
             if may_see_credential(url, config):
-                token = request.token.get_secret_value()
-                url = url.update_query(fal_jwt_token=token)
-                secrets = (token, quote(token, safe=""), URL.build(query={"t": token}).raw_query_string[2:])
+                url = url.update_query(fal_jwt_token=request.token.get_secret_value())
         elif request.auth and config.proxy_url is not None:
             # A server-side proxy adds the key itself, and knows by this header where the request is meant to go.
-            headers["x-fal-target-url"] = str(url)
+            headers[_TARGET] = str(url)
             url = URL(config.proxy_url)
         elif request.auth and may_see_credential(url, config):
             key = await self.credentials.key()
             if key is not None:
                 headers["Authorization"] = f"Key {key.get_secret_value()}"
-                secrets = (key.get_secret_value(),)
         headers.update(request.headers)
         if request.content_length is not None:
             headers["Content-Length"] = str(request.content_length)
-        # A text as short as a word would take words out of the messages, and is no secret.
-        return url, headers, tuple(secret for secret in secrets if len(secret) >= _SHORTEST_SECRET)
+        return url, headers, _secrets_of(request.url if _TARGET in headers else url, headers)
+
+
+def _sent(url: URL, headers: Mapping[str, str]) -> Sent:
+    if "fal_jwt_token" in url.query:
+        return "token"
+    return "key" if "Authorization" in headers or _TARGET in headers else "nothing"
+
+
+def _secrets_of(url: URL, headers: CIMultiDict[str]) -> tuple[str, ...]:
+    """The secrets of a request in all their spellings, the user's own among them; the longer first."""
+    found: set[str] = set()
+    for value in headers.getall("Authorization", ()):
+        found |= {value, value.partition(" ")[2].strip()}
+    for token in url.query.getall("fal_jwt_token", ()):
+        found |= {token, quote(token, safe=""), URL.build(query={"t": token}).raw_query_string[2:]}
+    # A text as short as a word would take words out of the messages, and is no secret.
+    return tuple(sorted((secret for secret in found if len(secret) >= _SHORTEST_SECRET), key=len, reverse=True))
 
 
 def _payload(body: Body, errors: list[Exception]) -> bytes | io.BytesIO | AsyncIterable[bytes] | None:

@@ -4,13 +4,14 @@ Knows aiohttp's response and what can break in it; nothing of sessions, retries 
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import aiohttp
 from multidict import CIMultiDictProxy
 
-from rxfal.wire.failures import transport_error
+from rxfal.wire.failures import Sent, transport_error
 
 __all__ = ["BROKEN", "Response", "beginning_of", "let_go"]
 
@@ -22,23 +23,44 @@ BROKEN = (aiohttp.ClientError, OSError, RuntimeError)
 
 
 class Response:
-    """A response whose headers are in; its body is read inside the block of `Http.exchange`."""
+    """A response whose headers are in; its body is read inside the block of `Http.exchange`.
+
+    Attributes:
+        status: The HTTP status.
+        headers: The headers.
+        request_id: fal's id of the request (`x-fal-request-id`), if there is one.
+        content_type: The media type, without parameters.
+        sent: The credential that the request carried.
+        secrets: Texts of the request that no message may hold, should the response repeat them.
+    """
 
     __slots__ = (
+        "_client_is_closed",
         "_content",
         "_endpoint",
         "_lasts_as_the_connection",
-        "_secrets",
         "content_type",
         "headers",
         "request_id",
+        "secrets",
+        "sent",
         "status",
     )
 
-    def __init__(self, raw: aiohttp.ClientResponse, endpoint: str, secrets: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        raw: aiohttp.ClientResponse,
+        endpoint: str,
+        *,
+        sent: Sent,
+        secrets: tuple[str, ...],
+        client_is_closed: Callable[[], bool],
+    ) -> None:
         self._content = raw.content
         self._endpoint = endpoint
-        self._secrets = secrets
+        self._client_is_closed = client_is_closed
+        self.sent: Sent = sent
+        self.secrets = secrets
         self.status = raw.status
         self.headers: CIMultiDictProxy[str] = raw.headers
         self.request_id: str | None = raw.headers.get("x-fal-request-id")
@@ -62,7 +84,9 @@ class Response:
             left: bytes = self._content._read_nowait(-1)  # pyright: ignore[reportPrivateUsage]
             if left:
                 return left
-            failure, cause = transport_error(error, endpoint=self._endpoint, secrets=self._secrets)
+            failure, cause = transport_error(
+                error, endpoint=self._endpoint, secrets=self.secrets, client_closed=self._client_is_closed()
+            )
         try:
             raise failure from cause
         finally:

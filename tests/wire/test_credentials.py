@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -115,13 +116,14 @@ async def test_every_form_of_the_answer_is_understood(make_http: MakeHttp, body:
         await http.aclose()
 
 
-@pytest.mark.parametrize("body", ["null", '""', "{}", "[1]", '{"token": 5}'])
+@pytest.mark.parametrize("body", ["null", '""', "{}", "[1]", '{"token": 5}', "a.bare-token"])
 async def test_an_answer_that_is_no_token_is_a_credentials_error(make_http: MakeHttp, body: str):
     http = make_http("http://models.test")
     with aioresponses() as mocked:
         mocked.post("http://models.test/rest/tokens/", body=body)
-        with pytest.raises(CredentialsError, match="not a token"):
+        with pytest.raises(CredentialsError, match="not a token") as caught:
             await TokenCache(http).token("flux")
+    assert "bare" not in "".join(traceback.format_exception(caught.value))
 
 
 async def test_a_token_is_renewed_before_it_expires(make_http: MakeHttp, monkeypatch: pytest.MonkeyPatch):
@@ -140,6 +142,17 @@ async def test_each_app_has_its_own(make_http: MakeHttp):
     async with scripted(replies(answer(b'"one"'), answer(b'"two"'))) as server:
         tokens = TokenCache(make_http(server.url))
         assert [(await tokens.token(app)).get_secret_value() for app in ("a", "b", "a")] == ["one", "two", "one"]
+
+
+async def test_a_refused_token_is_asked_for_anew_but_a_newer_one_stays(make_http: MakeHttp):
+    async with scripted(replies(answer(b'"one"'), answer(b'"two"'), answer(b'"three"'))) as server:
+        tokens = TokenCache(make_http(server.url))
+        first = await tokens.token("flux")
+        tokens.forget("flux", first)
+        assert (await tokens.token("flux")).get_secret_value() == "two"
+        tokens.forget("flux", first)
+        tokens.forget("unknown", first)
+        assert (await tokens.token("flux")).get_secret_value() == "two"
 
 
 class Gate:

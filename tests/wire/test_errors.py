@@ -19,7 +19,7 @@ from rxfal.errors import (
     TransportError,
     ValidationError,
 )
-from rxfal.wire.failures import error_from_response, retry_after_seconds
+from rxfal.wire.failures import Sent, error_from_response, retry_after_seconds
 
 EVERY_KIND = [
     FalError("m"),
@@ -84,9 +84,9 @@ def test_a_stream_timeout_says_how_long_it_waited():
     assert str(error).startswith("o/a: nothing came for 2.5 seconds")
 
 
-def response_error(status: int, body: bytes = b"", had_key: bool = True, **headers: str) -> ApiError:
+def response_error(status: int, body: bytes = b"", sent: Sent = "key", **headers: str) -> ApiError:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return error_from_response(status, named, body, endpoint="o/a", had_key=had_key, secrets=["the-secret"])
+    return error_from_response(status, named, body, endpoint="o/a", sent=sent, secrets=["the-secret"])
 
 
 @pytest.mark.parametrize(
@@ -149,10 +149,11 @@ def test_a_gateways_page_is_short_and_says_what_to_do():
 
 
 def test_a_401_says_where_a_key_goes_or_that_it_is_wrong():
-    without = response_error(401, b'{"detail": "Unauthorized"}', had_key=False)
+    without = response_error(401, b'{"detail": "Unauthorized"}', sent="nothing")
     assert "no FAL_KEY was found" in without.message
     assert "https://fal.ai/dashboard/keys" in without.message
-    assert "refused the key" in response_error(401, b"", had_key=True).message
+    assert "refused the key" in response_error(401, b"", sent="key").message
+    assert "refused the short-lived token" in response_error(401, b"", sent="token").message
 
 
 def test_a_secret_that_the_server_repeats_is_left_out():

@@ -448,11 +448,44 @@ async def test_no_failing_request_shows_the_key_or_the_token(
         sent = b"\n".join(server.heads)
     assert secret.encode() in sent or b"se/cret%2Bvalue-123" in sent
     words = f"{http!r} {http.config!r} {http.credentials!r} {request!r} {caplog.text}"
-    if name != "not json":  # there the answer is the server's, and kept whole
-        assert_without_secrets(caught.value, secret, "se/cret%2Bvalue", "se%2Fcret%2Bvalue")
+    assert_without_secrets(caught.value, secret, "se/cret%2Bvalue", "se%2Fcret%2Bvalue")
     assert secret not in words
     assert "cret%2Bvalue" not in words
     assert any("POST" in record.message for record in caplog.records if record.name == "rxfal")
+
+
+@pytest.mark.parametrize("name", ["echo", "echoed text", "not json"])
+async def test_a_users_own_credentials_are_not_shown_either(make_http: MakeHttp, name: str, no_waiting: None):
+    for secret, headers, query in [
+        ("my-own-bearer-tok", {"authorization": "Bearer my-own-bearer-tok"}, {}),
+        ("my-own-jwt/token+", {}, {"fal_jwt_token": "my-own-jwt/token+"}),
+    ]:
+        async with scripted(replies(BROKEN_ANSWERS[name].replace(PLACE, secret.encode()))) as server:
+            request = request_to(server.url, headers=headers)
+            request.url = request.url.with_query(query)
+            with pytest.raises(FalError) as caught:
+                await make_http(server.url, None).fetch_json(request)
+        assert_without_secrets(caught.value, secret)
+
+
+async def test_a_response_tells_what_was_sent_and_what_is_secret(make_http: MakeHttp):
+    async with scripted(replies(answer())) as server:
+        http = make_http(server.url)
+        for settings, sent, secret in [
+            ({}, "key", "the-secret-key"),
+            ({"token": SecretStr("a-long-token")}, "token", "a-long-token"),
+        ]:
+            async with http.exchange(request_to(server.url, **settings)) as response:
+                assert response.sent == sent
+                assert secret in response.secrets
+        async with http.exchange(request_to(server.url, auth=False)) as response:
+            assert (response.sent, response.secrets) == ("nothing", ())
+
+
+async def test_a_refused_token_is_called_one(make_http: MakeHttp):
+    async with scripted(replies(answer(b"", "401 Unauthorized"))) as server:
+        with pytest.raises(ApiError, match="refused the short-lived token"):
+            await make_http(server.url).fetch(request_to(server.url, token=SecretStr("a-long-token")))
 
 
 async def test_a_proxys_password_is_not_shown(make_http: MakeHttp, monkeypatch: pytest.MonkeyPatch, no_waiting: None):
