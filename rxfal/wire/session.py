@@ -93,7 +93,10 @@ class Sessions:
     def __init__(self, connect_timeout: float) -> None:
         self._connect_timeout = connect_timeout
         self._held = _Held()
-        weakref.finalize(self, self._held.close, patience=0.0)
+        weakref.finalize(self, self._held.close, patience=0.0).atexit = False
+        # At exit a loop that still runs is left to whoever runs it: the background loop names the streams that are
+        # open before it closes them. A loop that was closed without a word has no one else.
+        weakref.finalize(self, self._held.abandon_closed)
 
     async def get(self) -> LoopSession:
         """The session of the running loop."""
@@ -102,10 +105,8 @@ class Sessions:
             known = held.sessions.get(loop)
             if known is not None and not known.client.closed:
                 return known
-            dead = [held.sessions.pop(other) for other in [*held.sessions] if other.is_closed()]
             session = held.sessions[loop] = LoopSession(self._connect_timeout)
-        for ended in dead:
-            held.abandon(ended)
+        held.abandon_closed()
         await held.keep(session)
         return session
 
@@ -161,6 +162,11 @@ class _Held:
     def abandon(self, session: LoopSession) -> None:
         session.abandon()
         self._forget(session)
+
+    def abandon_closed(self) -> None:
+        """Close the sessions whose loops were closed before them."""
+        for session in [taken for loop in [*self.sessions] if loop.is_closed() and (taken := self.take(loop))]:
+            self.abandon(session)
 
     def close(self, *, patience: float) -> None:
         here = asyncio._get_running_loop()

@@ -122,8 +122,9 @@ async def test_closing_ends_who_still_reads(make_http, way: str):
                 http.close()
             else:
                 await http.aclose()
-            with pytest.raises(TransportError):
+            with pytest.raises(TransportError, match=r"the client was closed.*keep it open") as caught:
                 await asyncio.wait_for(reading, 2)
+            assert (caught.value.kind, caught.value.retryable) == ("connection", False)
         await asyncio.wait_for(server.gone.wait(), 2)
 
 
@@ -138,7 +139,7 @@ async def test_closing_ends_who_waits_for_headers(make_http):
         waiting = asyncio.ensure_future(http.fetch(request_to(server.url)))
         await asked.wait()
         await http.aclose()
-        with pytest.raises(TransportError):
+        with pytest.raises(TransportError, match=r"the client was closed.*keep it open"):
             await asyncio.wait_for(waiting, 2)
 
 
@@ -262,7 +263,9 @@ by_hand(http)
 http.close()
 asyncio.run(use(http_for(url)))  # a client that is dropped
 asyncio.run(leave_open(http))  # a response that is left open
-by_hand(http)  # a client that is still there at exit, with a loop that was closed without a word
+by_hand(http)
+still_there = http_for(url)
+by_hand(still_there)  # a client that is still there at exit, with a loop that was closed without a word
 """
 
 
@@ -271,3 +274,47 @@ def test_no_way_to_end_leaves_a_warning():
         command = [sys.executable, "-X", "dev", "-W", "error", "-c", EVERY_WAY_TO_END, url]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+EXIT_WITH_A_RUNNING_LOOP = """
+import asyncio, atexit, sys, threading
+from tests.wire.servers import http_for, request_to
+
+url = sys.argv[1]
+
+async def open_one():
+    exchange = http.exchange(request_to(url))
+    response = await exchange.__aenter__()
+    await response.read_chunk()
+    kept.append(exchange)
+    reading.append(asyncio.ensure_future(response.read_chunk()))
+
+async def end():
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    print("reads on" if not reading[0].done() else reading[0].exception())
+    reading[0].cancel()
+    await kept[0].__aexit__(None, None, None)
+
+def close_the_loop():  # as who runs a loop in a thread does at exit; registered first, so it runs last
+    asyncio.run_coroutine_threadsafe(end(), loop).result()
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()
+
+kept, reading = [], []
+atexit.register(close_the_loop)
+loop = asyncio.new_event_loop()
+thread = threading.Thread(target=loop.run_forever, daemon=True)
+thread.start()
+http = http_for(url)
+asyncio.run_coroutine_threadsafe(open_one(), loop).result()
+"""
+
+
+def test_at_exit_a_loop_that_still_runs_is_left_to_who_runs_it():
+    with server_in_a_thread(CHUNKED) as url:
+        command = [sys.executable, "-X", "dev", "-W", "error", "-c", EXIT_WITH_A_RUNNING_LOOP, url]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "reads on\n", "")
