@@ -6,6 +6,7 @@ Knows no request and no event loop; it only holds values that were checked once.
 import os
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Annotated, Any, Self, cast
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
@@ -18,6 +19,8 @@ _HOST = re.compile(r"[a-z0-9_.-]+(:\d+)?|\[[0-9a-f:.]+\](:\d+)?", re.IGNORECASE)
 
 def _checked_url(value: str) -> str:
     """A server's address without its trailing slash; a ValueError does not repeat it, for it may hold a password."""
+    if re.fullmatch(r"[a-z0-9.-]+:\d{1,5}", value.strip(), re.IGNORECASE):
+        raise ValueError(f"a URL begins with its scheme; write it as http://{value.strip()}")
     try:
         url = URL(value.strip())
         host = url.raw_host
@@ -27,9 +30,15 @@ def _checked_url(value: str) -> str:
         raise ValueError("not an http or https URL with a host; write it as https://host or http://127.0.0.1:8600")
     if url.user is not None or url.password is not None:
         raise ValueError("a URL with user or password in it; the key has its own place, key= or FAL_KEY")
+    if not _HOST.fullmatch(url.raw_authority):
+        raise ValueError("not a URL with a host name; write it as https://host or http://127.0.0.1:8600")
     if url.raw_query_string or url.raw_fragment or "?" in value or "#" in value:
         raise ValueError("a URL with a query or a fragment; paths are appended to it, so it must end before them")
     return str(url).rstrip("/")
+
+
+def _with_scheme(host: str) -> str:
+    return host if "://" in host else f"https://{host}"
 
 
 def _checked_hosts(value: Any) -> frozenset[str]:
@@ -105,9 +114,9 @@ class Config(BaseModel):
         given = {name: value for name, value in cast(dict[str, Any], values).items() if value is not None}
         base = given.get("base_url")
         if isinstance(base, str):
-            base = _checked_url(base)
-            derived = {"run_url": base, "queue_url": f"{base}/queue", "rest_url": f"{base}/rest"}
-            given = derived | given
+            with suppress(ValueError):  # which the field's own check raises with its name
+                base = _checked_url(base)
+                given = {"run_url": base, "queue_url": f"{base}/queue", "rest_url": f"{base}/rest"} | given
         return given
 
     @classmethod
@@ -115,8 +124,8 @@ class Config(BaseModel):
         """The configuration that the environment describes; a variable that is empty counts as unset.
 
         `RXFAL_BASE_URL` is `base_url`. Without it, `FAL_RUN_HOST` and `FAL_QUEUE_RUN_HOST` are host names as
-        fal-client takes them (the queue is at `queue.` plus the run host when it has none of its own). The key is
-        `FAL_KEY`, or else `FAL_KEY_ID` and `FAL_KEY_SECRET` joined by a colon.
+        fal-client takes them, or URLs (the queue is at `queue.` plus the run host when it has none of its own). The key
+        is `FAL_KEY`, or else `FAL_KEY_ID` and `FAL_KEY_SECRET` joined by a colon.
 
         Raises:
             pydantic.ValidationError: A variable does not hold what it should.
@@ -130,8 +139,11 @@ class Config(BaseModel):
             key = f"{key_id}:{key_secret}"
         values: dict[str, Any] = {"key": key, "base_url": env("RXFAL_BASE_URL")}
         if values["base_url"] is None:
-            run_host = env("FAL_RUN_HOST")
-            queue_host = env("FAL_QUEUE_RUN_HOST") or (run_host and f"queue.{run_host}")
-            values["run_url"] = run_host and f"https://{run_host}"
-            values["queue_url"] = queue_host and f"https://{queue_host}"
+            run_host, queue_host = env("FAL_RUN_HOST"), env("FAL_QUEUE_RUN_HOST")
+            values["run_url"] = run_host and _with_scheme(run_host)
+            values["queue_url"] = (
+                _with_scheme(queue_host)
+                if queue_host
+                else run_host and _with_scheme(run_host).replace("://", "://queue.", 1)
+            )
         return cls.model_validate(values)

@@ -146,6 +146,11 @@ def _split_url(app: str, config: Config) -> tuple[str, str]:
         raise EndpointError("an endpoint that is a URL has the form https://fal.run/owner/alias") from None
     if "@" in authority or url.user is not None:
         raise EndpointError(f"an endpoint that is a URL has no user in it (the host of this one is {host})")
+    if url.scheme not in ("http", "https"):
+        raise EndpointError(
+            f"an endpoint that is a URL begins with https://, not {url.scheme}://: write it as "
+            "https://fal.run/owner/alias, or as the id owner/alias"
+        )
     if not host or not may_see_credential(url, config):
         raise EndpointError(
             f"the host {host} is not trusted with {url.scheme}: endpoints are ids such as 'owner/alias', or URLs of "

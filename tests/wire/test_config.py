@@ -31,6 +31,7 @@ def test_a_base_url_points_everything_at_one_server_and_single_ones_win():
         "",
         "127.0.0.1:8600",
         "fal.run",
+        "https://a b",
         "ftp://h",
         "https://",
         "http:///x",
@@ -48,6 +49,12 @@ def test_what_is_no_server_is_refused_without_repeating_it(name: str, url: Any):
     with pytest.raises(pydantic.ValidationError) as caught:
         Config(**{name: url})
     assert "hunter2" not in str(caught.value)
+
+
+def test_an_address_without_a_scheme_is_named_and_put_right(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("RXFAL_BASE_URL", "localhost:8600")
+    with pytest.raises(pydantic.ValidationError, match=r"base_url\n.*write it as http://localhost:8600"):
+        Config.from_env()
 
 
 def test_unknown_settings_are_refused_and_known_ones_do_not_change():
@@ -114,6 +121,8 @@ def test_the_key_is_read_from_the_environment(
             "http://h:1/rest",
         ),
         ({"FAL_RUN_HOST": "x.test"}, "https://x.test", "https://queue.x.test", "https://rest.fal.ai"),
+        ({"FAL_RUN_HOST": "http://h:9"}, "http://h:9", "http://queue.h:9", "https://rest.fal.ai"),
+        ({"FAL_QUEUE_RUN_HOST": "http://q:9"}, "https://fal.run", "http://q:9", "https://rest.fal.ai"),
         ({"FAL_QUEUE_RUN_HOST": "q.test"}, "https://fal.run", "https://q.test", "https://rest.fal.ai"),
         ({"FAL_RUN_HOST": "x.test", "FAL_QUEUE_RUN_HOST": "q"}, "https://x.test", "https://q", "https://rest.fal.ai"),
         (

@@ -147,6 +147,12 @@ def test_and_never_sees_a_credential(app: str):
     assert not may_see_credential(url, CONFIG) or url.origin() == URL("https://fal.run")
 
 
+@pytest.mark.parametrize("app", ["wss://fal.run/a/b", "ws://127.0.0.1:8600/a/b", "file:///a/b"])
+def test_another_scheme_is_refused_even_with_a_trusted_host(app: str):
+    with pytest.raises(EndpointError, match=r"begins with https://, not (wss?|file)://.*https://fal\.run/owner/alias"):
+        Endpoint.parse(app, Config(base_url="http://127.0.0.1:8600"))
+
+
 def test_a_refused_url_is_not_repeated_with_its_secrets():
     for app in ("https://me:hunter2@evil.com/x/y", "https://fal.run/x/y?fal_jwt_token=hunter2", "x/y?t=hunter2"):
         with pytest.raises(EndpointError) as caught:
