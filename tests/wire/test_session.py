@@ -263,15 +263,26 @@ by_hand(http)
 http.close()
 asyncio.run(use(http_for(url)))  # a client that is dropped
 asyncio.run(leave_open(http))  # a response that is left open
-by_hand(http)
-still_there = http_for(url)
-by_hand(still_there)  # a client that is still there at exit, with a loop that was closed without a word
+by_hand(http)  # a client that is still there at exit, with a loop that was closed without a word
 """
 
 
-def test_no_way_to_end_leaves_a_warning():
+CLOSED_BY_HAND = """
+import asyncio, sys
+from tests.wire.servers import http_for, request_to
+
+url = sys.argv[1]
+http = http_for(url)
+loop = asyncio.new_event_loop()
+loop.run_until_complete(http.fetch(request_to(url)))
+loop.close()
+"""
+
+
+@pytest.mark.parametrize("script", [EVERY_WAY_TO_END, CLOSED_BY_HAND], ids=["every way", "a loop closed by hand"])
+def test_no_way_to_end_leaves_a_warning(script: str):
     with server_in_a_thread() as url:
-        command = [sys.executable, "-X", "dev", "-W", "error", "-c", EVERY_WAY_TO_END, url]
+        command = [sys.executable, "-X", "dev", "-W", "error", "-c", script, url]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
