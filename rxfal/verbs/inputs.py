@@ -198,7 +198,7 @@ def _fields_of(model: BaseModel) -> dict[str, Any]:
 
 
 def _dump(value: Any, place: str) -> Any:
-    """The rebuilt value with its models and dataclasses as dicts; what JSON can't carry stays what it is, to be named."""
+    """The rebuilt value with its models and dataclasses as dicts; what JSON can't carry stays as it is, to be named."""
     if isinstance(value, BaseModel):
         try:
             # Without warnings: a field declared as a path or as bytes holds a URL now, which is what was wanted.
