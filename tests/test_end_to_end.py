@@ -239,9 +239,19 @@ async def test_no_secret_is_shown_anywhere(caplog: pytest.LogCaptureFixture, unu
         async def denied(request: RecordedRequest) -> AsyncIterator[Status]:  # a server that repeats what it was sent
             yield Status(403, json={"detail": f"not you, {request.headers.get('Authorization')} {request.query}"})
 
+        def echo(request: RecordedRequest) -> bytes:
+            return f"you sent {request.headers.get('Authorization')} {request.query.get('fal_jwt_token')}".encode()
+
+        @server.raw("me/error")
+        async def error_event(request: RecordedRequest) -> AsyncIterator[Bytes]:
+            yield Bytes(b'event: error\ndata: {"detail": "' + echo(request) + b'"}\n\n')
+
+        @server.raw("me/bad")
+        async def bad(request: RecordedRequest) -> AsyncIterator[Bytes]:
+            yield Bytes(b"data: " + echo(request) + b"\n\n")
+
         server.script("me/cut", [Bytes(b"data: 0\n\n"), Disconnect("cut")])
         server.script("me/reset", [Disconnect("reset")])
-        server.script("me/bad", [Bytes(b"data: {\n\n")])
         server.script("me/moved", [Status(307, headers={"Location": f"https://evil.com/?t={token}"})])
         server.script("me/silent", [Bytes(b"data: 0\n\n"), Pause()])
         urls = (server.url, f"http://127.0.0.1:{unused_tcp_port}", "http://no-such-host.invalid")
@@ -249,9 +259,9 @@ async def test_no_secret_is_shown_anywhere(caplog: pytest.LogCaptureFixture, unu
             config = rxfal.Config(base_url=base_url, max_attempts=1, key=SecretStr(key))
             async with rxfal.Client(config=config) as by_config, rxfal.Client(key, config=config) as client:
                 shown += map(repr, (by_config, client, config, client.__dict__, config.model_dump()))
-                for app in ("me/denied", "me/cut", "me/reset", "me/bad", "me/moved", "me/silent", "me/unknown"):
+                for app in ("denied", "error", "bad", "cut", "reset", "moved", "silent", "unknown"):
                     for options in ({}, {"auth": "token", "token_provider": lambda _: token}):
-                        stream = client.stream(app, timeout=0.05, **options)
+                        stream = client.stream(f"me/{app}", timeout=0.05, **options)
                         with pytest.raises(rxfal.FalError) as caught:
                             await stream
                         error = caught.value

@@ -12,11 +12,12 @@ from typing import Any, Literal, NamedTuple, TypedDict, cast
 from multidict import CIMultiDict
 from pydantic import SecretStr
 
-from rxfal.errors import ApiError, CredentialsError, FalError
+from rxfal.errors import ApiError, CredentialsError, DecodeError, FalError
 from rxfal.reactive.observer import refuse_coroutine_functions
 from rxfal.wire.config import Config
 from rxfal.wire.credentials import TokenCache
 from rxfal.wire.endpoints import Endpoint, encode_query
+from rxfal.wire.failures import unshown
 from rxfal.wire.http import Http, Request, Response
 from rxfal.wire.payload import encode_json
 
@@ -125,7 +126,12 @@ class StreamCall:
                     raise ApiError("the response body is empty (204)", status=400, request_id=response.request_id)
                 if self._on_open is not None:
                     self._on_open(ResponseInfo(response.status, response.headers, response.request_id))
-                yield response
+                try:
+                    yield response
+                except DecodeError as error:
+                    if (shown := unshown(error, response.secrets)) is not error:
+                        raise shown from None
+                    raise
         except FalError as error:
             error.endpoint = error.endpoint or self.endpoint.id
             if token is not None and isinstance(error, ApiError) and error.status == 401:

@@ -327,6 +327,15 @@ async def test_a_wrong_endpoint_is_an_exception_at_the_call(server: FalServer, c
         ({"input": {"x": object()}}, TypeError),
         ({"input": {"x": float("nan")}}, TypeError),
         ({"nonsense": 1}, TypeError),
+        ({"timeout": "5"}, TypeError),
+        ({"method": None}, ValueError),
+        ({"method": "GE T"}, ValueError),
+        ({"headers": {"X-A": 1}}, TypeError),
+        ({"headers": {"X-A": "a\r\nB: c"}}, ValueError),
+        ({"token_provider": lambda app: "token"}, ValueError),
+        ({"token_provider": "token", "auth": "token"}, TypeError),
+        ({"on_open": 5}, TypeError),
+        ({"input": {"image": b"GIF89a", "bad": object()}}, TypeError),
     ],
 )
 async def test_a_wrong_option_is_an_exception_at_the_call(
@@ -424,7 +433,7 @@ async def test_an_event_over_the_limit_ends_the_stream(server: FalServer) -> Non
     server.script("me/huge", [sse("small", "x" * 5000)])
     async with server.client(max_event_size=1000) as client:
         items, error = await failure_of(client.stream("me/huge"), rxfal.EventTooLargeError)
-    assert items == ["small"]
+    assert (items, error.endpoint) == (["small"], "me/huge")
     assert "1000" in str(error) or "1,000" in str(error)
 
 
@@ -483,6 +492,19 @@ async def test_keep_alives_end_a_silence(server: FalServer, client: rxfal.Client
         await clock.advance(50)
         pause.release()
     assert await waiting == "done"
+
+
+async def test_a_json_answer_that_drips_is_no_silence(server: FalServer, client: rxfal.Client, clock: Clock) -> None:
+    pauses = [Pause() for _ in range(4)]
+    steps = [step for pause in pauses for step in (Bytes(b" "), pause)]
+    server.script("me/drip", [Status(content_type="application/json"), *steps, Bytes(b"[1]")])
+    waiting = asyncio.ensure_future(client.stream("me/drip", timeout=60))
+    for pause in pauses:
+        await pause.reached()
+        await client_has_read()
+        await clock.advance(50)
+        pause.release()
+    assert await waiting == [1]
 
 
 async def test_a_paused_consumer_never_causes_a_timeout(server: FalServer, client: rxfal.Client, clock: Clock) -> None:
@@ -576,6 +598,25 @@ async def test_a_token_provider_may_be_sync_and_must_give_text(server: FalServer
     assert server.requests[0].query["fal_jwt_token"] == "sync"
     bad: Any = lambda app: None
     await failure_of(client.stream("me/count", auth="token", token_provider=bad), rxfal.CredentialsError)
+
+
+async def test_a_failing_token_provider_is_a_credentials_error(server: FalServer, client: rxfal.Client) -> None:
+    def provide(app: str) -> str:
+        raise KeyError("no such secret")
+
+    _, error = await failure_of(client.stream("me/count", auth="token", token_provider=provide), rxfal.CredentialsError)
+    assert isinstance(error.__cause__, KeyError)
+    assert server.requests == []
+
+
+async def test_a_token_that_is_refused_is_not_used_again(server: FalServer, client: rxfal.Client) -> None:
+    count_app(server)
+    await client.stream("me/count", auth="token")
+    server.expire_tokens()
+    _, error = await failure_of(client.stream("me/count", auth="token"), rxfal.ApiError)
+    assert error.status == 401
+    assert await client.stream("me/count", auth="token") == {"n": 2}
+    assert [request.path for request in server.requests].count("/rest/tokens/") == 2
 
 
 # Leaving
