@@ -6,7 +6,7 @@ In two steps, as fal's clients do it: `initiate` names the place, a PUT without 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, cast, get_args
@@ -37,6 +37,7 @@ __all__ = [
     "Uploader",
     "transform_input",
     "upload",
+    "uploader",
 ]
 
 STALL_LIMIT = 120.0
@@ -195,18 +196,24 @@ def upload(
     )
 
 
+def uploader(http: Http) -> Callable[[Upload], Awaitable[str]]:
+    """The `upload` of `transform_input` and `PreparedInput.resolve`: over the client's connections."""
+
+    async def send(file: Upload) -> str:
+        return (await _send(http, file, {}, lambda sent, total: None)).url
+
+    return send
+
+
 class Uploader:
-    """Uploads the files of a verb's input over the client's connections: the `upload` of `transform_input`."""
+    """Superseded by `uploader`: `prepared.resolve(uploader(http))`."""
 
     def __init__(self, http: Http) -> None:
         self._http = http
 
-    async def __call__(self, file: Upload) -> str:
-        return (await _send(self._http, file, {}, lambda sent, total: None)).url
-
     async def resolve(self, prepared: PreparedInput) -> Any:
         """The prepared input with its files uploaded and replaced by their URLs."""
-        return await prepared.resolve(self)
+        return await prepared.resolve(uploader(self._http))
 
 
 class _Place(BaseModel):

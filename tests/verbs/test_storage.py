@@ -20,7 +20,7 @@ from rxfal.testing import FalServer
 from rxfal.verbs import storage
 from rxfal.verbs.files import BLOCK_SIZE
 from rxfal.verbs.inputs import PreparedInput
-from rxfal.verbs.storage import Access, Lifecycle, Uploaded, Uploader, UploadProgress, transform_input, upload
+from rxfal.verbs.storage import Access, Lifecycle, Uploaded, UploadProgress, transform_input, upload, uploader
 from rxfal.wire.config import Config
 from rxfal.wire.credentials import Credentials
 from rxfal.wire.http import Http
@@ -163,9 +163,9 @@ async def test_an_input_with_files_is_prepared_at_the_call_and_uploaded_at_the_s
 ) -> None:
     prepared = PreparedInput({"prompt": "a cat", "images": [b"GIF89a", b"GIF87a"]})
     assert server.requests == []
-    got = await Uploader(http).resolve(prepared)
+    got = await prepared.resolve(uploader(http))
     assert [server.files[url].data for url in got["images"]] == [b"GIF89a", b"GIF87a"]
-    again = await transform_input({"image": b"GIF89a"}, Uploader(http))
+    again = await transform_input({"image": b"GIF89a"}, uploader(http))
     assert server.files[again["image"]].content_type == "image/gif"
 
 
