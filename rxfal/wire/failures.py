@@ -56,7 +56,6 @@ def error_from_response(
     *,
     endpoint: str | None,
     sent: Sent = "key",
-    had_key: bool = True,
     secrets: Collection[str] = (),
 ) -> ApiError:
     """The error that a response stands for.
@@ -71,7 +70,6 @@ def error_from_response(
         body: Its body, or the beginning of it.
         endpoint: Where it happened.
         sent: The credential that the request carried.
-        had_key: Superseded by `sent`, and ignored.
         secrets: Texts that must not appear in the error, should the server repeat them.
     """
     for secret in secrets:
