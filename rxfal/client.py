@@ -17,7 +17,7 @@ from rxfal.verbs import stream as _stream
 from rxfal.verbs.call import ResponseInfo, StreamCall, StreamOptions, TokenProvider
 from rxfal.verbs.files import File, FileSource
 from rxfal.verbs.storage import Keep, Lifecycle, UploadStream
-from rxfal.wire.config import Config
+from rxfal.wire.config import Config, key_from_env
 from rxfal.wire.credentials import Credentials, KeySource, TokenCache
 from rxfal.wire.http import Http
 from rxfal.wire.sse import ServerSentEvent
@@ -256,7 +256,8 @@ class Client(Verbs):
     close with it or when their event loop ends.
 
     Args:
-        credentials: fal's key; or a callable, sync or async, that gives one. Left out, the environment's `FAL_KEY`.
+        credentials: fal's key; or a callable, sync or async, that gives one. Left out, the key in `config`, else the
+            environment's `FAL_KEY`; an empty text is none.
         config: Hosts, limits and retries. Left out, `Config.from_env()`.
 
     Examples:
@@ -270,6 +271,8 @@ class Client(Verbs):
         if not isinstance(config, Config | None):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"config is a rxfal.Config, not {type(config).__name__}")
         self.config = Config.from_env() if config is None else config
+        if credentials is None and self.config.key is None:
+            credentials = key_from_env()
         self._http = Http(self.config, Credentials(credentials, self.config))
         self._tokens = TokenCache(self._http)
 

@@ -267,7 +267,8 @@ async def test_no_secret_is_shown_anywhere(caplog: pytest.LogCaptureFixture, unu
                         error = caught.value
                         shown += [repr(error), str(error), repr(stream), repr(vars(error))]
                         shown += traceback.format_exception(error)
-                        shown.append(repr(error.__cause__) + repr(getattr(error.__cause__, "__dict__", "")))
+                        for other in (error.__cause__, error.__context__):
+                            shown.append(repr(other) + repr(getattr(other, "__dict__", "")))
     shown += [record.getMessage() for record in caplog.records]
     assert len(shown) > 100
     everything = "\n".join(shown)

@@ -23,7 +23,7 @@ from rxfal.wire.payload import encode_json
 
 from .inputs import PreparedInput
 from .silence import SilenceLimit
-from .storage import Uploader
+from .storage import uploader
 
 TokenProvider = Callable[[str], str | Awaitable[str]]
 """Gives a short-lived token for an app such as `owner/alias/stream`."""
@@ -116,7 +116,7 @@ class StreamCall:
         """Upload what the input holds, send the request, and leave the response open for the block."""
         request, token = self._request, None
         if self._input.uploads:
-            request = self._with_input(await Uploader(self.http).resolve(self._input))
+            request = self._with_input(await self._input.resolve(uploader(self.http)))
         if self._auth == "token":
             token = await self._token()
             request = replace(request, auth=False, token=token)
@@ -133,6 +133,8 @@ class StreamCall:
                         raise shown from None
                     raise
         except FalError as error:
+            if error.__suppress_context__ and isinstance(error, DecodeError):
+                error.__context__ = None  # which is the one that quotes a secret
             error.endpoint = error.endpoint or self.endpoint.id
             if token is not None and isinstance(error, ApiError) and error.status == 401:
                 self._tokens.forget(self.endpoint.alias, token)  # the next subscription gets a new one

@@ -22,7 +22,7 @@ from rxfal.wire.http import Http, Request
 from rxfal.wire.payload import encode_json, payload_decoder
 
 from .files import BLOCK_SIZE, Contents, File, FileSource, Upload
-from .inputs import PreparedInput, Uploaded, transform_input
+from .inputs import Uploaded, transform_input
 
 __all__ = [
     "Access",
@@ -34,7 +34,6 @@ __all__ = [
     "UploadProgress",
     "UploadStream",
     "Uploaded",
-    "Uploader",
     "transform_input",
     "upload",
     "uploader",
@@ -203,17 +202,6 @@ def uploader(http: Http) -> Callable[[Upload], Awaitable[str]]:
         return (await _send(http, file, {}, lambda sent, total: None)).url
 
     return send
-
-
-class Uploader:
-    """Superseded by `uploader`: `prepared.resolve(uploader(http))`."""
-
-    def __init__(self, http: Http) -> None:
-        self._http = http
-
-    async def resolve(self, prepared: PreparedInput) -> Any:
-        """The prepared input with its files uploaded and replaced by their URLs."""
-        return await prepared.resolve(uploader(self._http))
 
 
 class _Place(BaseModel):

@@ -109,7 +109,9 @@ def _event_error(data: bytes, response: Response, endpoint: str) -> ApiError:
     status = cast("dict[str, Any]", body).get("status") if isinstance(body, dict) else None
     if not isinstance(status, int) or not 400 <= status < 600:
         status = 500
-    return error_from_response(status, response.headers, data, endpoint=endpoint, secrets=response.secrets)
+    return error_from_response(
+        status, response.headers, data, endpoint=endpoint, sent=response.sent, secrets=response.secrets
+    )
 
 
 def _last(event: _T | None) -> tuple[_T, ...]:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Self, cast
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 from yarl import URL
 
-__all__ = ["Config"]
+__all__ = ["Config", "key_from_env"]
 
 _HOST = re.compile(r"[a-z0-9_.-]+(:\d+)?|\[[0-9a-f:.]+\](:\d+)?", re.IGNORECASE)
 
@@ -130,16 +130,9 @@ class Config(BaseModel):
         Raises:
             pydantic.ValidationError: A variable does not hold what it should.
         """
-
-        def env(name: str) -> str | None:
-            return os.environ.get(name, "").strip() or None
-
-        key, key_id, key_secret = env("FAL_KEY"), env("FAL_KEY_ID"), env("FAL_KEY_SECRET")
-        if key is None and key_id and key_secret:
-            key = f"{key_id}:{key_secret}"
-        values: dict[str, Any] = {"key": key, "base_url": env("RXFAL_BASE_URL")}
+        values: dict[str, Any] = {"key": key_from_env(), "base_url": _env("RXFAL_BASE_URL")}
         if values["base_url"] is None:
-            run_host, queue_host = env("FAL_RUN_HOST"), env("FAL_QUEUE_RUN_HOST")
+            run_host, queue_host = _env("FAL_RUN_HOST"), _env("FAL_QUEUE_RUN_HOST")
             values["run_url"] = run_host and _with_scheme(run_host)
             values["queue_url"] = (
                 _with_scheme(queue_host)
@@ -147,3 +140,15 @@ class Config(BaseModel):
                 else run_host and _with_scheme(run_host).replace("://", "://queue.", 1)
             )
         return cls.model_validate(values)
+
+
+def key_from_env() -> SecretStr | None:
+    """The key that the environment has: `FAL_KEY`, or else `FAL_KEY_ID` and `FAL_KEY_SECRET` joined by a colon."""
+    key, key_id, key_secret = _env("FAL_KEY"), _env("FAL_KEY_ID"), _env("FAL_KEY_SECRET")
+    if key is None and key_id and key_secret:
+        key = f"{key_id}:{key_secret}"
+    return None if key is None else SecretStr(key)
+
+
+def _env(name: str) -> str | None:
+    return os.environ.get(name, "").strip() or None

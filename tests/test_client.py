@@ -1,0 +1,63 @@
+"""Client and the default client: where the key comes from, what is closed when."""
+
+import pytest
+from pydantic import SecretStr
+
+import rxfal
+from rxfal.client import default_client, set_default
+from rxfal.testing import Bytes, FalServer
+
+KEYS = [
+    ({"credentials": "given"}, {"key": SecretStr("configured")}, "Key given"),
+    ({}, {"key": SecretStr("configured")}, "Key configured"),
+    ({}, {}, "Key from-environment"),
+    ({"credentials": ""}, {}, None),
+    ({"credentials": lambda: "called"}, {}, "Key called"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "settings", "sent"), KEYS)
+async def test_the_nearest_key_wins(
+    monkeypatch: pytest.MonkeyPatch, arguments: dict, settings: dict, sent: str | None
+) -> None:
+    monkeypatch.setenv("FAL_KEY", "from-environment")
+    async with FalServer() as server:
+        server.script("me/app", [Bytes(b"data: 1\n\n")])
+        async with rxfal.Client(**arguments, config=server.config(**settings)) as client:
+            await client.stream("me/app")
+        assert server.requests[0].headers.get("Authorization") == sent
+
+
+def test_what_is_no_config_is_refused() -> None:
+    with pytest.raises(TypeError, match="Config"):
+        rxfal.Client(config={"base_url": "http://127.0.0.1:1"})  # pyright: ignore[reportArgumentType]
+
+
+def test_configure_replaces_the_default_client_and_closes_the_one_before() -> None:
+    before = set_default(None)
+    try:
+        with FalServer() as one, FalServer() as other:
+            for server in (one, other):
+                server.script("me/app", [Bytes(b"data: 1\n\n")])
+                configured = rxfal.configure("key", config=server.config())
+                assert default_client() is configured
+                assert rxfal.stream("me/app").run() == 1
+            assert len(one.requests) == len(other.requests) == 1
+            one.requests[0].wait_closed()
+        configured.close()
+    finally:
+        set_default(before)
+
+
+async def test_a_closed_client_opens_again_when_it_is_used() -> None:
+    async with FalServer() as server, server.client() as client:
+        server.script("me/app", [Bytes(b"data: 1\n\n")])
+        assert await client.stream("me/app") == 1
+        await client.aclose()
+        assert await client.stream("me/app") == 1
+
+
+def test_reprs_show_where_and_no_key() -> None:
+    client = rxfal.Client("secret-key", config=rxfal.Config(base_url="http://127.0.0.1:8600"))
+    assert repr(client) == "Client(http://127.0.0.1:8600)"
+    assert repr(client.stream("me/app")) == "<Stream me/app>"
