@@ -1,5 +1,6 @@
 """The `rxfal` command: what it prints, where, and how it ends."""
 
+import codecs
 import io
 import json
 import os
@@ -461,6 +462,7 @@ class _PseudoTerminal:
         )
         os.close(terminal)
         self.written = ""
+        self._decode = codecs.getincrementaldecoder("utf-8")().decode  # a read may end in the middle of a character
 
     def read_until(self, text: str | None = None) -> None:
         """Reads until the text is there; or, without one, until the process has gone."""
@@ -473,7 +475,7 @@ class _PseudoTerminal:
                 assert text is None, f"{text!r} never came: {self.written[-500:]!r}"
                 os.close(self._master)
                 return
-            self.written += piece.decode(errors="replace")
+            self.written += self._decode(piece)
 
     def type(self, keys: bytes) -> None:
         os.write(self._master, keys)
