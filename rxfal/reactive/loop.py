@@ -12,7 +12,7 @@ import os
 import threading
 import warnings
 from collections.abc import Callable, Coroutine, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, ClassVar
 
 EXIT_GRACE = 1.0
@@ -145,6 +145,53 @@ def subscribing_on(loop: asyncio.AbstractEventLoop) -> Generator[None]:
         yield
     finally:
         _override.loop = before
+
+
+class _Subscribing(threading.local):
+    """Of one thread: how deep it is in calls of `subscribe`, and what it has asked of event loops meanwhile."""
+
+    def __init__(self) -> None:
+        self.depth = 0
+        self.waiting: list[tuple[asyncio.AbstractEventLoop, Callable[[], Any]]] = []
+
+
+_subscribing = _Subscribing()
+
+
+@contextmanager
+def subscribing() -> Generator[None]:
+    """A subscription being made: what it asks of another thread's event loop is asked when it is whole.
+
+    Operators keep the disposable of what they schedule after they scheduled it. A loop on another thread could be
+    quicker, and what it had gone on to schedule be disposed of in the place of the first.
+    """
+    _subscribing.depth += 1
+    try:
+        yield
+    finally:
+        _subscribing.depth -= 1
+        if not _subscribing.depth and _subscribing.waiting:
+            waiting, _subscribing.waiting = _subscribing.waiting, []
+            for loop, callback in waiting:
+                with suppress(RuntimeError):  # the loop was closed since: nothing will run
+                    loop.call_soon_threadsafe(callback)
+
+
+def is_subscribing() -> bool:
+    """Whether this thread is in the middle of making a subscription."""
+    return _subscribing.depth > 0
+
+
+def call_on(loop: asyncio.AbstractEventLoop, callback: Callable[[], Any]) -> None:
+    """Call back on another thread's event loop, once the subscription that this thread is making, if any, is whole.
+
+    Raises:
+        RuntimeError: The loop is closed.
+    """
+    if _subscribing.depth and not loop.is_closed():
+        _subscribing.waiting.append((loop, callback))
+    else:
+        loop.call_soon_threadsafe(callback)
 
 
 def current_loop() -> asyncio.AbstractEventLoop:

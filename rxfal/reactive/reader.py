@@ -11,7 +11,7 @@ from reactivex import abc
 from rxfal.errors import TransportError
 
 from .gate import DemandGate
-from .loop import ReaderTask, running_loop
+from .loop import ReaderTask, call_on, running_loop
 
 _T = TypeVar("_T")
 
@@ -58,7 +58,7 @@ class Reader(abc.DisposableBase, Generic[_T]):
         if running_loop() is self._loop:
             self._start()
         else:
-            self._loop.call_soon_threadsafe(self._start)
+            call_on(self._loop, self._start)
 
     def dispose(self) -> None:
         """Cancel the task, or ask its loop to."""

@@ -16,7 +16,7 @@ from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 from reactivex.scheduler.scheduler import Scheduler
 
 from .gate import DemandGate
-from .loop import current_loop
+from .loop import call_on, current_loop
 
 _TState = TypeVar("_TState")
 
@@ -71,7 +71,7 @@ class _Scheduled(abc.DisposableBase):
     def start(self, seconds: float) -> None:
         if asyncio._get_running_loop() is not self._loop:
             due = self._loop.time() + seconds
-            self._loop.call_soon_threadsafe(lambda: self.start(max(0.0, due - self._loop.time())))
+            call_on(self._loop, lambda: self.start(max(0.0, due - self._loop.time())))
         elif not self._is_disposed:
             later = self._loop.call_later(seconds, self._run) if seconds > 0.0 else self._loop.call_soon(self._run)
             self.handle = later

@@ -6,7 +6,6 @@ again. Knows nothing of fal: a source is any coroutine function that feeds a `Si
 
 from __future__ import annotations
 
-import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable
 from typing import Any, TypeVar, cast, overload
 
@@ -20,20 +19,13 @@ from .combine import sequence_equal, share
 from .fluent import Fluent
 from .gate import DemandGate
 from .iterate import BUFFER_SIZE, iterate, iterate_blocking, last, last_blocking
-from .loop import current_loop, running_loop
+from .loop import current_loop, is_subscribing, running_loop, subscribing
 from .observer import ChainObserver, OutermostObserver, refuse_coroutine_functions
 from .reader import Reader, Sink
 from .scheduler import LoopScheduler
 
 _T = TypeVar("_T")
 _T_out = TypeVar("_T_out", covariant=True)
-
-
-class _Subscribing(threading.local):
-    depth = 0
-
-
-_subscribing = _Subscribing()
 
 
 class Stream(Fluent[_T_out]):
@@ -99,7 +91,7 @@ class Stream(Fluent[_T_out]):
         loop = current_loop() if scheduler is None else None
         # Operators subscribe while they are subscribed to, or later with the scheduler that they were given, and always
         # with an on_error: whoever does not is the outermost subscription, whose errors nobody else would report.
-        if on_error is not None and (_subscribing.depth or isinstance(scheduler, LoopScheduler)):
+        if on_error is not None and (is_subscribing() or isinstance(scheduler, LoopScheduler)):
             observer = ChainObserver(on_next, on_error, on_completed)
         else:
             observer = OutermostObserver(on_next, on_error, on_completed, self.name, lambda: loop or current_loop())
@@ -120,14 +112,11 @@ class Stream(Fluent[_T_out]):
         # As in Observable.subscribe: the first subscription of a thread sets up the trampoline on which
         # synchronous sources (repeat, from_iterable without a scheduler) emit after they can be disposed.
         trampoline = CurrentThreadScheduler.singleton()
-        _subscribing.depth += 1
-        try:
+        with subscribing():
             if trampoline.schedule_required():
                 trampoline.schedule(attach)
             else:
                 attach()
-        finally:
-            _subscribing.depth -= 1
 
     def _adopt(self, result: Any) -> Any:
         if isinstance(result, list):  # what `partition` gives

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -257,3 +258,16 @@ async def test_nothing_of_the_background_loop_is_started_for_code_on_a_loop():
         run = await source.open()
         assert run.thread is threading.current_thread()
     await spin()
+
+
+def test_a_subscription_is_whole_before_the_loop_of_another_thread_acts_on_it():
+    # reactivex's repeat keeps what it scheduled after scheduling it: a loop that was quicker lost its second round.
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(500):
+            done = threading.Event()
+            where.repeat(2).subscribe(on_completed=done.set)
+            assert done.wait(PATIENCE)
+    finally:
+        sys.setswitchinterval(before)
