@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +14,7 @@ from reactivex.scheduler import EventLoopScheduler, NewThreadScheduler, TimeoutS
 
 from rxfal.reactive.loop import background_loop, current_loop, running_loop
 from rxfal.reactive.reader import Sink
+from rxfal.reactive.scheduler import LoopScheduler
 from rxfal.reactive.stream import Stream, create, from_observable
 from tests.reactive.sources import END, PATIENCE, Log, Source, spin, until
 
@@ -262,12 +262,17 @@ async def test_nothing_of_the_background_loop_is_started_for_code_on_a_loop():
 
 def test_a_subscription_is_whole_before_the_loop_of_another_thread_acts_on_it():
     # reactivex's repeat keeps what it scheduled after scheduling it: a loop that was quicker lost its second round.
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        for _ in range(500):
-            done = threading.Event()
-            where.repeat(2).subscribe(on_completed=done.set)
-            assert done.wait(PATIENCE)
-    finally:
-        sys.setswitchinterval(before)
+    acted, looked, inside = threading.Event(), threading.Event(), []
+    loop = background_loop().loop
+    scheduler = LoopScheduler(loop)
+
+    def subscribe(observer: Any, _: Any = None) -> Any:
+        scheduled = scheduler.schedule(lambda *_: acted.set())
+        loop.call_soon_threadsafe(looked.set)  # which the loop comes to after what it was asked before
+        assert looked.wait(PATIENCE)
+        inside.append(acted.is_set())
+        return scheduled
+
+    Stream(subscribe).subscribe()
+    assert inside == [False]
+    assert acted.wait(PATIENCE)
