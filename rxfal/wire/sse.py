@@ -22,7 +22,7 @@ _MESSAGES = repeat("message")
 
 # `bytes.find` of one byte runs at some 50 GB/s but costs a call; `split` and `splitlines` need no call per line but go
 # byte by byte, at 1 to 2 GB/s. The two break even where lines are about this long.
-_LONG_LINE = 2048
+_LONG_LINE = 512
 
 # More digits than this are no waiting time, and `int` refuses or takes quadratic time for very many.
 _RETRY_DIGITS = 18
@@ -108,7 +108,7 @@ class SSEDecoder:
         self._event = ""
         self._event_retry: int | None = None
         self._id = ""  # the standard's "last event ID buffer": becomes last_event_id at the blank line
-        self._bare = False  # nothing that bears on the next event is pending, so it may be cut the short way
+        self._bare = False  # nothing bears on the next event but, perhaps, the beginning of its first line
         self._failed = False
 
     def feed(self, chunk: bytes) -> Iterable[ServerSentEvent]:
@@ -123,15 +123,15 @@ class SSEDecoder:
         Raises:
             EventTooLargeError: When the events before it have been taken from what is returned; then at every call.
         """
-        if self._line and self._continues(chunk):
+        if self._line and b"\n" not in chunk and b"\r" not in chunk:
+            self._hold(chunk)
             return ()
-        plain: list[ServerSentEvent] = []
-        if self._bare and chunk.startswith(b"data: ") and b"\r" not in chunk and len(chunk) <= self.max_event_size:
-            payloads, chunk = _cut_plain(chunk)
-            last_id = self.last_event_id
-            plain = [ServerSentEvent("message", data.decode("utf-8", "replace"), last_id) for data in payloads]
-            if not chunk:
-                return plain
+        payloads: list[bytes] = []
+        is_short = not self._line and len(chunk) <= self.max_event_size
+        if self._bare and is_short and chunk.startswith(b"data: ") and b"\r" not in chunk:
+            chunk = chunk[_cut_plain(chunk, 0, payloads) :]
+        last_id = self.last_event_id
+        plain = [ServerSentEvent("message", data.decode("utf-8", "replace"), last_id) for data in payloads]
         ended = self._eager(
             # The generator is read step by step, so the attributes are those at this event's dispatch.
             ServerSentEvent(name, data.decode("utf-8", "replace"), self.last_event_id, self._event_retry)
@@ -158,31 +158,36 @@ class SSEDecoder:
             >>> list(decoder.feed_raw(b'data: {"n": 1}\n\nevent: error\ndata: no\n\n'))
             [(b'{"n": 1}', 'message'), (b'no', 'error')]
         """
-        if self._line and self._continues(chunk):
-            return ()
         if b"\r" in chunk and not self._after_cr and chunk.find(b"\n") < _LONG_LINE:
             # Whole CRLFs (some servers' habit) become LFs, unless there is a CR that is a line end of its own.
             with_lf = chunk.replace(b"\r\n", b"\n")
             chunk = chunk if b"\r" in with_lf else with_lf
-        if len(chunk) > self.max_event_size or b"\r" in chunk:
+        if len(self._line) + len(chunk) > self.max_event_size or b"\r" in chunk:
             return self._eager(self._pairs(chunk))
         begun: Iterable[tuple[bytes, str]] = ()
-        if not self._bare:
-            # An event was cut by the end of the last chunk: finish it, and what follows may be plain again.
-            end = chunk.find(b"\n") + 1
-            end = end + chunk.startswith(b"\n", end) if end else len(chunk)
-            begun = self._eager(self._pairs(chunk[:end]))
-            chunk = chunk[end:]
-            if not chunk:
-                return begun
         payloads: list[bytes] = []
-        if self._bare and chunk.startswith(b"data: "):
-            if chunk.find(b"\n") == len(chunk) - 2 and chunk.endswith(b"\n") and not begun:
-                return ((chunk[6:-2], "message"),)  # one event a chunk, of any size
-            payloads, chunk = _cut_plain(chunk)
-            if not chunk and not begun:
-                return zip(payloads, _MESSAGES, strict=False)
-        ended = self._eager(self._pairs(chunk)) if chunk else ()
+        start = 0
+        if self._line or not self._bare:
+            # An event was cut by the end of the last chunk: finish it, and what follows may be plain again.
+            end = chunk.find(b"\n")
+            if end < 0 and self._line:
+                self._hold(chunk)
+                return ()
+            if self._bare and self._line.startswith(b"data: ") and chunk.startswith(b"\n", end + 1):
+                payloads.append(b"".join((memoryview(self._line)[6:], memoryview(chunk)[:end])))
+                self._line = b""
+                start = end + 2
+            else:
+                start = end + 1 + chunk.startswith(b"\n", end + 1) if end >= 0 else len(chunk)
+                begun = self._eager(self._pairs(chunk[:start]))
+        if self._bare and chunk.startswith(b"data: ", start):
+            start = _cut_plain(chunk, start, payloads)
+        rest = chunk[start:]
+        ended: Iterable[tuple[bytes, str]] = ()
+        if self._bare and b"\n" not in rest:
+            self._hold(rest)
+        else:
+            ended = self._eager(self._pairs(rest))
         return chain(begun, zip(payloads, _MESSAGES, strict=False), ended)
 
     def close(self) -> ServerSentEvent | None:
@@ -266,7 +271,7 @@ class SSEDecoder:
                 data += value
         self._data = data
         self._hold(rest)
-        pending = self._line or data is not None or self._event or self._event_retry is not None
+        pending = self._after_cr or data is not None or self._event or self._event_retry is not None
         self._bare = not pending and self._id is self.last_event_id
 
     def _set(self, name: bytes, value: bytes) -> None:
@@ -282,13 +287,6 @@ class SSEDecoder:
             digits = value.lstrip(b"0")
             if len(digits) <= _RETRY_DIGITS:
                 self.retry = self._event_retry = int(digits or b"0")
-
-    def _continues(self, chunk: bytes) -> bool:
-        """Keep a chunk that is nothing but more of the unfinished line: what a very large event mostly consists of."""
-        if b"\n" in chunk or b"\r" in chunk:
-            return False
-        self._hold(chunk)
-        return True
 
     def _hold(self, rest: bytes) -> None:
         """Keep the beginning, or more, of a line whose end has not come."""
@@ -341,26 +339,27 @@ def _split_lines(chunk: bytes) -> list[bytes]:
     return lines
 
 
-def _cut_plain(chunk: bytes) -> tuple[list[bytes], bytes]:
-    """Cut plain events, one `data: ` line each, from the start of a chunk that begins with one and has no CR.
+def _cut_plain(chunk: bytes, start: int, payloads: list[bytes]) -> int:
+    """Cut plain events, one `data: ` line each, from a chunk without a CR that has the beginning of one at `start`.
 
-    Returns their payloads and the rest, for the general way. Possibly nothing is cut though plain events are there.
+    Appends their payloads, and returns where the rest begins, which is for the general way. Possibly nothing is cut
+    though plain events are there.
     """
-    payloads: list[bytes]
-    if 0 <= chunk.find(b"\n") < _LONG_LINE:
+    middle = chunk.find(b"\n", (start + len(chunk)) // 2)
+    if 0 <= chunk.find(b"\n", middle + 2) - middle < _LONG_LINE:
         # Were the blocks between blank lines not all plain, an LF would be left in a payload. (The inner rfind, of a
         # single byte, is far faster than the outer and leaves it next to nothing to search.)
-        end = chunk.rfind(b"\n\n", 0, chunk.rfind(b"\n") + 1)
-        payloads = chunk[6 : max(end, 6)].split(b"\n\ndata: ")
-        if end < 0 or b"\n" in b"".join(payloads):
-            return [], chunk
-        return payloads, chunk[end + 2 :]
-    payloads = []
-    start = 0
-    while chunk.startswith(b"data: ", start):
-        end = chunk.find(b"\n", start)
-        if end < 0 or not chunk.startswith(b"\n", end + 1):
-            break
+        end = chunk.rfind(b"\n\n", start, chunk.rfind(b"\n") + 1)
+        found = chunk[start + 6 : max(end, start + 6)].split(b"\n\ndata: ")
+        if end < 0 or b"\n" in b"".join(found):
+            return start
+        payloads += found
+        return end + 2
+    end = chunk.find(b"\n", start)
+    while end >= 0 and chunk.startswith(b"\n", end + 1):
         payloads.append(chunk[start + 6 : end])
         start = end + 2
-    return payloads, chunk[start:]
+        if not chunk.startswith(b"data: ", start):
+            break
+        end = chunk.find(b"\n", start)
+    return start

@@ -195,8 +195,8 @@ def test_many_lines_of_one_event_are_stopped_but_many_events_and_comments_are_no
         list(decoder.feed_raw(b"data: 123456789\n" * 101))
 
 
-@pytest.mark.parametrize("size", [10, 5000])
-def test_plain_chunks_and_what_follows_a_cut_event_never_go_line_by_line(size: int, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("size", [10, 600, 5000])
+def test_plain_chunks_and_events_cut_between_them_never_go_line_by_line(size: int, monkeypatch: pytest.MonkeyPatch):
     fed: list[int] = []
     pairs = SSEDecoder._pairs
     monkeypatch.setattr(SSEDecoder, "_pairs", lambda self, chunk: fed.append(len(chunk)) or pairs(self, chunk))
@@ -206,10 +206,10 @@ def test_plain_chunks_and_what_follows_a_cut_event_never_go_line_by_line(size: i
     fed.clear()
     assert len(list(decoder.feed_raw(event * 50))) == 50
     assert len(list(decoder.feed_raw(event))) == 1
-    assert fed == []
     assert len(list(decoder.feed_raw(event * 50 + event[:8]))) == 50
-    assert len(list(decoder.feed_raw(event[8:] + event * 50))) == 51
-    assert fed == [8, len(event) - 8]
+    assert len(list(decoder.feed_raw(event[8:9]))) == 0
+    assert len(list(decoder.feed_raw(event[9:] + event * 50))) == 51
+    assert fed == []
 
 
 def test_thirty_two_mib_in_one_kib_chunks_takes_linear_time():
