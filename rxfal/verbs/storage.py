@@ -19,7 +19,7 @@ from rxfal.errors import DecodeError, StreamTimeoutError
 from rxfal.reactive.reader import Sink
 from rxfal.reactive.stream import Stream, create
 from rxfal.wire.http import Http, Request
-from rxfal.wire.payload import encode_json, payload_decoder
+from rxfal.wire.payload import PayloadDecoder, encode_json
 
 from .files import BLOCK_SIZE, Contents, File, FileSource, Upload
 from .inputs import Uploaded, transform_input
@@ -224,7 +224,7 @@ async def _send(http: Http, file: Upload, headers: Mapping[str, str], progress: 
             retry="idempotent",
         )
         answer = await http.fetch(initiate)
-        place: _Place = payload_decoder(_Place, endpoint=label)(answer)
+        place: _Place = PayloadDecoder(_Place, endpoint=label)(answer)
         try:
             upload_url = URL(place.upload_url, encoded=True)  # signed as it is: quoting anew would break the signature
         except ValueError as error:

@@ -7,7 +7,6 @@ it is closed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from pydantic_core import from_json
@@ -17,7 +16,7 @@ from rxfal.reactive.reader import Sink
 from rxfal.reactive.stream import Stream, create
 from rxfal.wire.failures import error_from_response
 from rxfal.wire.http import Response
-from rxfal.wire.payload import payload_decoder
+from rxfal.wire.payload import PayloadDecoder
 from rxfal.wire.sse import ServerSentEvent, SSEDecoder
 
 from .call import StreamCall
@@ -27,7 +26,7 @@ _T = TypeVar("_T")
 
 def stream(call: StreamCall, output: Any = None) -> Stream[Any]:
     """The Stream of a call's events, decoded."""
-    decode = payload_decoder(output, endpoint=call.endpoint.id)
+    decode = PayloadDecoder(output, endpoint=call.endpoint.id)
 
     async def read(sink: Sink[Any]) -> None:
         async with call.open() as response:
@@ -66,18 +65,22 @@ def stream_events(call: StreamCall) -> Stream[ServerSentEvent]:
     return create(read, name=call.endpoint.id)
 
 
-async def _read_events(call: StreamCall, response: Response, sink: Sink[Any], decode: Callable[[bytes], Any]) -> None:
+async def _read_events(call: StreamCall, response: Response, sink: Sink[Any], decode: PayloadDecoder) -> None:
     decoder = SSEDecoder(call.http.config.max_event_size)
-    on_next, gate = sink.on_next, sink.gate
+    parse, on_next, gate = decode.parse, sink.on_next, sink.gate
     with call.limit(response) as limit:
         while True:
             chunk = await limit.wait(response.read_chunk)
             for data, name in decoder.feed_raw(chunk) if chunk else _last(decoder.close_raw()):
                 if name == "error":
                     raise _event_error(data, response, call.endpoint.id)
-                if data == b"[DONE]":
-                    return
-                on_next(decode(data))
+                try:
+                    value = parse(data)
+                except ValueError as error:
+                    if data == b"[DONE]":
+                        return
+                    value = decode.recover(data, error)
+                on_next(value)
                 if gate.closed:
                     await gate.wait()
             if not chunk:

@@ -23,7 +23,7 @@ from rxfal.errors import ApiError, DecodeError, StreamTimeoutError, TransportErr
 from rxfal.wire.config import Config
 from rxfal.wire.endpoints import may_see_credential
 from rxfal.wire.failures import Sent, error_from_response, transport_error, unshown
-from rxfal.wire.payload import payload_decoder
+from rxfal.wire.payload import PayloadDecoder
 from rxfal.wire.response import BROKEN, Response, beginning_of, let_go
 from rxfal.wire.session import LoopSession, Sessions
 
@@ -118,7 +118,7 @@ class Http:
         """Send a request and decode its answer as JSON; raises what `exchange` does, and `DecodeError`."""
         body, secrets = await self._fetch(request)
         try:
-            return payload_decoder(endpoint=request.endpoint)(body)
+            return PayloadDecoder(endpoint=request.endpoint)(body)
         except DecodeError as error:
             failure = unshown(error, secrets)
         raise failure  # outside of the clause, so that the original with its words is not its context

@@ -16,54 +16,69 @@ from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from rxfal.errors import DecodeError
 
-__all__ = ["encode_json", "payload_decoder"]
+__all__ = ["PayloadDecoder", "encode_json"]
 
 
-def payload_decoder(output: Any = None, *, endpoint: str | None = None) -> Callable[[bytes], Any]:
-    """A function that turns the bytes of one event, or of one answer, into a value.
+class PayloadDecoder:
+    """Turns the bytes of one event, or of one answer, into a value.
 
     What pydantic's parser refuses gets a second reading by the standard library after decoding with replacement, since
     other clients accept that much: lone surrogate escapes, invalid UTF-8, deep nesting.
+
+    A call does both. Who decodes many events calls `parse`, which is pydantic's own function and saves a call per
+    event, and `recover` with the ValueError that it raised.
 
     Args:
         output: A pydantic model, or any type that `TypeAdapter` takes. Left out: plain JSON values.
         endpoint: Where the bytes come from, for messages.
 
-    Returns:
-        The decoder; it raises `DecodeError`, with the raw bytes on it, for what is not JSON or does not fit `output`.
+    Attributes:
+        parse: The first reading; raises ValueError for what it refuses.
+
+    Raises:
+        DecodeError: By a call or by `recover`, with the raw bytes on it: they are not JSON, or do not fit `output`.
 
     Examples:
-        >>> payload_decoder()(b'{"output": "hi"}')
+        >>> PayloadDecoder()(b'{"output": "hi"}')
         {'output': 'hi'}
-        >>> payload_decoder(list[int])(b'[1, "2"]')
+        >>> PayloadDecoder(list[int])(b'[1, "2"]')
         [1, 2]
     """
-    if output is None:
 
-        def decode(data: bytes) -> Any:
-            try:
-                return from_json(data)
-            except ValueError as error:
-                return _second_reading(data, endpoint, error)
+    def __init__(self, output: Any = None, *, endpoint: str | None = None) -> None:
+        self._output = output
+        self._endpoint = endpoint
+        self._adapter: TypeAdapter[Any] | None = None if output is None else TypeAdapter(output)
+        self.parse: Callable[[bytes], Any] = from_json if self._adapter is None else self._adapter.validate_json
 
-        return decode
+    def __call__(self, data: bytes) -> Any:
+        """The value.
 
-    adapter: TypeAdapter[Any] = TypeAdapter(output)
-    validate_json = adapter.validate_json
-
-    def decode_typed(data: bytes) -> Any:
+        Args:
+            data: One whole JSON text.
+        """
         try:
-            return validate_json(data)
-        except pydantic.ValidationError as error:
-            if not _is_no_json(error):
-                raise _misfit(error, output, data, endpoint) from error
-            value = _second_reading(data, endpoint, error)
+            return self.parse(data)
+        except ValueError as error:
+            return self.recover(data, error)
+
+    def recover(self, data: bytes, error: ValueError) -> Any:
+        """The second reading.
+
+        Args:
+            data: What `parse` refused.
+            error: What it raised.
+        """
+        adapter = self._adapter
+        if adapter is None or not isinstance(error, pydantic.ValidationError):
+            return _second_reading(data, self._endpoint, error)
+        if not _is_no_json(error):
+            raise _misfit(error, self._output, data, self._endpoint) from error
+        value = _second_reading(data, self._endpoint, error)
         try:
             return _validated(adapter, value)
-        except pydantic.ValidationError as error:
-            raise _misfit(error, output, data, endpoint) from error
-
-    return decode_typed
+        except pydantic.ValidationError as misfit:
+            raise _misfit(misfit, self._output, data, self._endpoint) from misfit
 
 
 def _second_reading(data: bytes, endpoint: str | None, first: ValueError) -> Any:

@@ -14,7 +14,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from rxfal.errors import DecodeError
-from rxfal.wire.payload import encode_json, payload_decoder
+from rxfal.wire.payload import PayloadDecoder, encode_json
 
 
 class Image(BaseModel):
@@ -41,13 +41,13 @@ class Image(BaseModel):
     ],
 )
 def test_json_is_decoded_and_what_others_accept_too(data: bytes, value: Any):
-    assert payload_decoder()(data) == value
+    assert PayloadDecoder()(data) == value
 
 
 def test_deep_nesting_gets_a_second_reading():
     data = b"[" * 400 + b"]" * 400
-    value = payload_decoder()(data)
-    assert payload_decoder(Any)(data) == value
+    value = PayloadDecoder()(data)
+    assert PayloadDecoder(Any)(data) == value
     assert isinstance(value, list)
 
 
@@ -55,22 +55,22 @@ def test_deep_nesting_gets_a_second_reading():
 @pytest.mark.parametrize("output", [None, Any, Image])
 def test_what_is_no_json_is_a_decode_error_with_the_data(data: bytes, output: Any):
     with pytest.raises(DecodeError, match=r"^owner/alias: not JSON") as caught:
-        payload_decoder(output, endpoint="owner/alias")(data)
+        PayloadDecoder(output, endpoint="owner/alias")(data)
     assert caught.value.data == data
     assert isinstance(caught.value.__cause__, ValueError)
     assert len(str(caught.value)) < 500
 
 
 def test_a_type_is_validated_from_the_bytes():
-    assert payload_decoder(Image)(b'{"url": "u", "imageWidth": "9"}') == Image(url="u", imageWidth=9)
-    assert payload_decoder(tuple[int, datetime])(b'[1, "2024-01-01T00:00:00Z"]') == (
+    assert PayloadDecoder(Image)(b'{"url": "u", "imageWidth": "9"}') == Image(url="u", imageWidth=9)
+    assert PayloadDecoder(tuple[int, datetime])(b'[1, "2024-01-01T00:00:00Z"]') == (
         1,
         datetime(2024, 1, 1, tzinfo=UTC),
     )
 
 
 def test_a_second_reading_follows_the_same_rules():
-    decode = payload_decoder(tuple[str, datetime])
+    decode = PayloadDecoder(tuple[str, datetime])
     assert decode(b'["a\\ud83d\xff", "2024-01-01T00:00:00Z"]') == ("a\ufffd\ufffd", datetime(2024, 1, 1, tzinfo=UTC))
     with pytest.raises(DecodeError, match="does not fit"):
         decode(b'["\xff", "no date"]')
@@ -78,11 +78,11 @@ def test_a_second_reading_follows_the_same_rules():
 
 def test_what_does_not_fit_says_where():
     with pytest.raises(DecodeError, match="does not fit Image: url: Field required") as caught:
-        payload_decoder(Image)(b'{"x": 1}')
+        PayloadDecoder(Image)(b'{"x": 1}')
     assert caught.value.data == b'{"x": 1}'
     assert caught.value.__cause__ is not None
     with pytest.raises(DecodeError, match=r"does not fit list\[int\]: 1: "):
-        payload_decoder(list[int])(b'[1, "x"]')
+        PayloadDecoder(list[int])(b'[1, "x"]')
 
 
 class Colour(enum.Enum):
