@@ -20,6 +20,7 @@ from reactivex.operators import *  # noqa: F403  # pyright: ignore[reportWildcar
 from rxfal.reactive.buffer import buffer, buffer_with_count, buffer_with_time, buffer_with_time_or_count
 from rxfal.reactive.combine import sequence_equal, share
 from rxfal.reactive.on_loop import on_loop
+from rxfal.reactive.per_item import filter, map
 from rxfal.reactive.retry import retry_backoff
 from rxfal.reactive.throttle import throttle_latest
 from rxfal.reactive.timeout import timeout
@@ -30,6 +31,8 @@ __all__ = [
     "buffer_with_time",
     "buffer_with_time_or_count",
     "deltas",
+    "filter",
+    "map",
     "on_loop",
     "retry_backoff",
     "sequence_equal",
@@ -138,6 +141,6 @@ def _piece(event: Any) -> str | None:
 
 
 def _get(value: Any, name: str) -> Any:
-    if isinstance(value, Mapping):
+    if isinstance(value, (dict, Mapping)):
         return cast("Mapping[str, Any]", value).get(name)
     return getattr(value, name, None)

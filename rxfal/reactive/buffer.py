@@ -6,13 +6,14 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from reactivex import Observable, abc, typing
 from reactivex.disposable import CompositeDisposable, SerialDisposable, SingleAssignmentDisposable
 from reactivex.internal import ArgumentOutOfRangeException
 from reactivex.scheduler.scheduler import Scheduler
 
+from .observer import ChainObserver
 from .scheduler import TOLERANCE, clock_of, loop_scheduler
 
 _T = TypeVar("_T")
@@ -91,41 +92,67 @@ def buffer_with_count(count: int, skip: int | None = None) -> Callable[[Observab
         def subscribe(
             observer: abc.ObserverBase[list[_T]], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            emit = observer.on_next
-            items: list[_T] = []
-            overlapping: deque[list[_T]] = deque()
-            position = 0
-
-            def on_next(value: _T) -> None:
-                nonlocal items
-                items.append(value)
-                if len(items) == count:
-                    full, items = items, []
-                    emit(full)
-
-            def on_next_stepping(value: _T) -> None:
-                nonlocal position
-                if position % step == 0:
-                    overlapping.append([])
-                position += 1
-                for open_items in overlapping:
-                    open_items.append(value)
-                if overlapping and len(overlapping[0]) == count:
-                    emit(overlapping.popleft())
-
-            def on_completed() -> None:
-                for rest in (*overlapping, items):
-                    if rest:
-                        emit(rest)
-                observer.on_completed()
-
-            return source.subscribe(
-                on_next if step == count else on_next_stepping, observer.on_error, on_completed, scheduler=scheduler
-            )
+            if step == count:
+                return _CountObserver[_T](observer, count).subscribe_to(source, scheduler)
+            return _SteppingObserver[_T](observer, count, step).subscribe_to(source, scheduler)
 
         return Observable(subscribe)
 
     return buffer_with_count_
+
+
+class _CountObserver(ChainObserver[_T]):
+    """Fills one list after the other."""
+
+    __slots__ = ("_count", "_items")
+
+    def __init__(self, observer: abc.ObserverBase[Any], count: int) -> None:
+        super().__init__(observer.on_next, observer.on_error, observer.on_completed)
+        self._count = count
+        self._items: list[_T] = []
+
+    def on_next(self, value: _T) -> None:
+        if not self.is_stopped:
+            items = self._items
+            items.append(value)
+            if len(items) == self._count:
+                self._items = []
+                try:
+                    self._on_next(cast(Any, items))
+                except BaseException as error:
+                    self._next_failed(error)
+
+    def on_completed(self) -> None:
+        if self._items:
+            super().on_next(cast(Any, self._items))
+        super().on_completed()
+
+
+class _SteppingObserver(ChainObserver[_T]):
+    """Begins a list at every `step` items: some items are in several, or in none."""
+
+    __slots__ = ("_count", "_open", "_position", "_step")
+
+    def __init__(self, observer: abc.ObserverBase[Any], count: int, step: int) -> None:
+        super().__init__(observer.on_next, observer.on_error, observer.on_completed)
+        self._count = count
+        self._step = step
+        self._position = 0
+        self._open: deque[list[_T]] = deque()
+
+    def on_next(self, value: _T) -> None:
+        if self._position % self._step == 0:
+            self._open.append([])
+        self._position += 1
+        for items in self._open:
+            items.append(value)
+        if self._open and len(self._open[0]) == self._count:
+            super().on_next(cast(Any, self._open.popleft()))
+
+    def on_completed(self) -> None:
+        for items in self._open:
+            super().on_next(cast(Any, items))
+        super().on_completed()
 
 
 def buffer_with_time(

@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 from reactivex import Observable, typing
 from reactivex import operators as ops
 
+from . import per_item
+
 __all__ = ["Fluent"]
 
 _T_co = TypeVar("_T_co", covariant=True)
@@ -42,6 +44,14 @@ class Fluent(Observable[_T_co]):
         for operator in operators:
             result = self._adopt(operator(result))
         return result
+
+    def map(self, mapper: typing.Mapper[Any, Any]) -> Any:
+        """Turn each item into another; see `rxfal.operators.map`."""
+        return self.pipe(per_item.map(mapper))
+
+    def filter(self, predicate: typing.Predicate[Any]) -> Any:
+        """Let through the items for which the predicate holds; see `rxfal.operators.filter`."""
+        return self.pipe(per_item.filter(predicate))
 
     def switch_latest(self) -> Any:
         """Of a stream of streams, the items of the newest one."""

@@ -18,6 +18,7 @@ from reactivex import Observable, abc
 from reactivex.internal import SequenceContainsNoElementsError
 
 from .loop import foreign_background_loop, running_loop, subscribing_on
+from .observer import ChainObserver
 from .scheduler import LoopScheduler
 
 _T = TypeVar("_T")
@@ -26,10 +27,11 @@ BUFFER_SIZE = 256
 """Items that an iterator holds before it pauses its sources. Half of it is delivered per wake-up of a busy reader."""
 
 
-class _Inbox(abc.ObserverBase[_T]):
+class _Inbox(ChainObserver[_T]):
     """The buffer between a pushing source and a coroutine that pulls."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, size: int) -> None:
+        super().__init__(None, self._fail, self._finish)
         self.items: deque[_T] = deque()
         self.scheduler = LoopScheduler(loop)
         self.ended = False
@@ -40,6 +42,8 @@ class _Inbox(abc.ObserverBase[_T]):
         self._waiter: asyncio.Future[None] | None = None
 
     def on_next(self, value: _T) -> None:
+        if self.is_stopped:
+            return
         items = self.items
         items.append(value)
         if self._waiter is not None:
@@ -49,11 +53,11 @@ class _Inbox(abc.ObserverBase[_T]):
             if len(items) <= self._size // 2:  # a consumer on another thread emptied it between the two lines
                 self._gate.open()
 
-    def on_error(self, error: Exception) -> None:
+    def _fail(self, error: Exception) -> None:
         self.error = error
-        self.on_completed()
+        self._finish()
 
-    def on_completed(self) -> None:
+    def _finish(self) -> None:
         self.ended = True
         self._wake()
 
@@ -109,7 +113,7 @@ async def iterate(source: Observable[_T], *, buffer_size: int = BUFFER_SIZE) -> 
     gate = inbox.scheduler.gate
     items = inbox.items
     half = buffer_size // 2
-    subscription = source.subscribe(inbox, scheduler=inbox.scheduler)
+    subscription = inbox.subscribe_to(source, inbox.scheduler)
     try:
         while True:
             while items:

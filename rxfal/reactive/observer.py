@@ -14,7 +14,7 @@ import types
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-from reactivex import abc
+from reactivex import Observable, abc
 from reactivex.disposable import SingleAssignmentDisposable
 from reactivex.internal import noop
 
@@ -37,6 +37,14 @@ class ChainObserver(abc.ObserverBase[_T_in]):
         self._on_completed = on_completed or noop
         self._subscription = SingleAssignmentDisposable()
         self.is_stopped = False
+
+    def subscribe_to(self, source: Observable[_T_in], scheduler: abc.SchedulerBase | None) -> abc.DisposableBase:
+        """Subscribe an operator's own observer; a Stream puts no other around it, which saves a call per item.
+
+        Only for an observer that is new: what an operator was handed, it may only subscribe in the usual way.
+        """
+        feed = getattr(source, "_feed", None)
+        return source.subscribe(self, scheduler=scheduler) if feed is None else feed(self, scheduler)
 
     def on_next(self, value: _T_in) -> None:
         """Hand an item on, unless the end was reached."""

@@ -95,13 +95,15 @@ class Stream(Fluent[_T_out]):
             observer = ChainObserver(on_next, on_error, on_completed)
         else:
             observer = OutermostObserver(on_next, on_error, on_completed, self.name, lambda: loop or current_loop())
-        self._attach(observer, scheduler or LoopScheduler(loop or current_loop()))
-        return Disposable(observer.dispose)
+        return self._feed(observer, scheduler or LoopScheduler(loop or current_loop()))
 
-    def _attach(self, observer: ChainObserver[_T_out], scheduler: abc.SchedulerBase) -> None:
+    def _feed(self, observer: ChainObserver[_T_out], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
+        """Subscribe an observer that keeps the grammar itself; see `ChainObserver.subscribe_to`."""
+        timing = scheduler or LoopScheduler(current_loop())
+
         def attach(_scheduler: abc.SchedulerBase | None = None, _state: Any = None) -> None:
             try:
-                subscription: Any = self._subscribe_core(observer, scheduler)
+                subscription: Any = self._subscribe_core(observer, timing)
             except Exception as error:
                 if observer.is_stopped:
                     raise
@@ -117,6 +119,7 @@ class Stream(Fluent[_T_out]):
                 trampoline.schedule(attach)
             else:
                 attach()
+        return Disposable(observer.dispose)
 
     def _adopt(self, result: Any) -> Any:
         if isinstance(result, list):  # what `partition` gives

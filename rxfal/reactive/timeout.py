@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 from reactivex import Observable, abc, defer, from_future, throw, typing
 from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposable, SingleAssignmentDisposable
-from reactivex.internal import noop
 from reactivex.internal.utils import is_future
 from reactivex.scheduler.scheduler import Scheduler
 
@@ -17,6 +16,7 @@ from rxfal.errors import StreamTimeoutError
 
 from .gate import DemandGate
 from .loop import call_after_poll
+from .observer import ChainObserver
 from .scheduler import TOLERANCE, LoopScheduler, clock_of, loop_scheduler
 
 _T = TypeVar("_T")
@@ -69,33 +69,20 @@ def timeout(
             original = SingleAssignmentDisposable()
             current = SerialDisposable()
             current.disposable = original
-            # A source that emits inside its `subscribe` can't be disposed of meanwhile, so this is asked besides.
-            is_over = False
-
-            def emit(value: _T) -> None:
-                if not is_over:
-                    observer.on_next(value)
-
-            def switch() -> None:
-                current.disposable = successor.subscribe(observer, scheduler=timing)
 
             def expire(*_: Any) -> None:
-                end(switch)
+                if not limited.is_stopped:
+                    limited.dispose()
+                    current.disposable = successor.subscribe(observer, scheduler=timing)
 
-            def end(callback: Callable[..., None], *args: Exception) -> None:
-                nonlocal is_over
-                if not is_over:
-                    is_over = True
-                    callback(*args)
-
+            limited: ChainObserver[_T]
             if isinstance(duetime, datetime):
-                on_next: abc.OnNext[_T] = emit
+                limited = ChainObserver(observer.on_next, observer.on_error, observer.on_completed)
                 timer = timing.schedule_absolute(duetime, expire)
             else:
-                on_next, timer = _watch_silence(Scheduler.to_seconds(duetime), timing, observer.on_next, expire)
-            original.disposable = source.subscribe(
-                on_next, partial(end, observer.on_error), partial(end, observer.on_completed), scheduler=scheduler_
-            )
+                limited = _SilenceObserver(observer, Scheduler.to_seconds(duetime), timing, expire)
+                timer = limited.timer
+            original.disposable = limited.subscribe_to(source, scheduler_)
             return CompositeDisposable(current, timer)
 
         return Observable(subscribe)
@@ -103,60 +90,67 @@ def timeout(
     return timeout_
 
 
-def _watch_silence(
-    seconds: float, scheduler: abc.SchedulerBase, emit: abc.OnNext[_T], expire: Callable[[], None]
-) -> tuple[abc.OnNext[_T], abc.DisposableBase]:
-    """Give an `on_next` that notes the time of each item, and the timer that compares it now and then."""
-    if isinstance(scheduler, LoopScheduler):
-        loop, gate = scheduler.loop, scheduler.gate
-    else:
-        loop, gate = None, _NoGate(scheduler)
-    clock = clock_of(scheduler)
-    timer = SerialDisposable()
-    last = gate.clock()
+class _SilenceObserver(ChainObserver[_T]):
+    """Hands items on and notes the time of each, which one timer compares now and then."""
 
-    def on_next(value: _T) -> None:
-        nonlocal last
-        emit(value)
-        last = clock() - gate.paused  # the gate's clock, short of a pause in progress; cheaper than calling it
+    __slots__ = ("_clock", "_expire", "_gate", "_last", "_scheduler", "_seconds", "_timer", "timer")
 
-    def remaining() -> float:
-        return seconds - (gate.clock() - last)
+    def __init__(
+        self,
+        observer: abc.ObserverBase[_T],
+        seconds: float,
+        scheduler: abc.SchedulerBase,
+        expire: Callable[[], None],
+    ) -> None:
+        super().__init__(observer.on_next, observer.on_error, observer.on_completed)
+        self._seconds = seconds
+        self._scheduler = scheduler
+        self._expire = expire
+        self._gate = scheduler.gate if isinstance(scheduler, LoopScheduler) else _NoGate(scheduler)
+        self._clock = clock_of(scheduler)
+        self._last = self._gate.clock()
+        self._timer = SerialDisposable()
+        self.timer = CompositeDisposable(self._timer, Disposable(lambda: self._gate.remove_listener(self._resume)))
+        self._arm()
 
-    def arm() -> None:
-        timer.disposable = scheduler.schedule_relative(remaining(), check)
+    def on_next(self, value: _T) -> None:
+        if not self.is_stopped:
+            try:
+                self._on_next(value)
+            except BaseException as error:
+                self._next_failed(error)
+            self._last = self._clock() - self._gate.paused  # its clock, short of a pause in progress; cheaper than that
 
-    def check(*_: Any) -> None:
-        if gate.closed:
-            gate.add_listener(resume)
-            resume()  # it may have opened between the two lines
-        elif remaining() > TOLERANCE:
-            arm()
-        elif loop is not None:
-            timer.disposable = Disposable(call_after_poll(loop, partial(confirm, last)).cancel)
+    def _remaining(self) -> float:
+        return self._seconds - (self._gate.clock() - self._last)
+
+    def _arm(self) -> None:
+        self._timer.disposable = self._scheduler.schedule_relative(self._remaining(), self._check)
+
+    def _check(self, *_: Any) -> None:
+        if self._gate.closed:
+            self._gate.add_listener(self._resume)
+            self._resume()  # it may have opened between the two lines
+        elif self._remaining() > TOLERANCE:
+            self._arm()
+        elif isinstance(self._scheduler, LoopScheduler):
+            confirm = partial(self._confirm, self._last)
+            self._timer.disposable = Disposable(call_after_poll(self._scheduler.loop, confirm).cancel)
         else:
-            give_up()
+            self._expire()
 
-    def confirm(last_before_poll: float) -> None:
-        if timer.is_disposed:
+    def _confirm(self, last_before_poll: float) -> None:
+        if self._timer.is_disposed:
             pass
-        elif gate.closed or last != last_before_poll or remaining() > TOLERANCE:
-            check()
+        elif self._gate.closed or self._last != last_before_poll or self._remaining() > TOLERANCE:
+            self._check()
         else:
-            give_up()
+            self._expire()
 
-    def give_up() -> None:
-        nonlocal emit
-        emit = noop
-        expire()
-
-    def resume() -> None:
-        if not gate.closed:
-            gate.remove_listener(resume)
-            arm()
-
-    arm()
-    return on_next, CompositeDisposable(timer, Disposable(lambda: gate.remove_listener(resume)))
+    def _resume(self) -> None:
+        if not self._gate.closed:
+            self._gate.remove_listener(self._resume)
+            self._arm()
 
 
 class _NoGate(DemandGate):

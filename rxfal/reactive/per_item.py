@@ -1,0 +1,103 @@
+"""`map` and `filter` with one call per item of their own, where reactivex on a Stream takes two."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from reactivex import Observable, abc, typing
+from reactivex.internal.basic import identity
+
+from .observer import ChainObserver
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+
+def map(mapper: typing.Mapper[_T, _R] | None = None) -> Callable[[Observable[_T]], Observable[_R]]:
+    """Turn each item into another.
+
+        --1--2--3--|
+          map(lambda n: n * 10)
+        --10-20-30-|
+
+    Args:
+        mapper: Gets an item and gives what takes its place. What it raises ends the stream. Left out, items stay.
+
+    Returns:
+        An operator.
+
+    Examples:
+        >>> import reactivex as rx
+        >>> from rxfal import from_observable, operators as ops
+        >>> from_observable(rx.of(1, 2, 3)).pipe(ops.map(lambda n: n * 10), ops.to_list()).run()
+        [10, 20, 30]
+    """
+
+    def map_(source: Observable[_T]) -> Observable[_R]:
+        def subscribe(observer: abc.ObserverBase[_R], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
+            return _MapObserver(observer, mapper or identity).subscribe_to(source, scheduler)
+
+        return Observable(subscribe)
+
+    return map_
+
+
+def filter(predicate: typing.Predicate[_T]) -> Callable[[Observable[_T]], Observable[_T]]:
+    """Let through the items for which the predicate holds.
+
+        --1--2--3--4--|
+          filter(lambda n: n % 2)
+        --1-----3-----|
+
+    Args:
+        predicate: Gets an item and gives something true or false. What it raises ends the stream.
+
+    Returns:
+        An operator.
+
+    Examples:
+        >>> import reactivex as rx
+        >>> from rxfal import from_observable, operators as ops
+        >>> from_observable(rx.of(1, 2, 3, 4)).pipe(ops.filter(lambda n: n % 2), ops.to_list()).run()
+        [1, 3]
+    """
+
+    def filter_(source: Observable[_T]) -> Observable[_T]:
+        def subscribe(observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
+            return _FilterObserver(observer, predicate).subscribe_to(source, scheduler)
+
+        return Observable(subscribe)
+
+    return filter_
+
+
+class _MapObserver(ChainObserver[_T]):
+    __slots__ = ("_mapper",)
+
+    def __init__(self, observer: abc.ObserverBase[Any], mapper: Callable[[_T], Any]) -> None:
+        super().__init__(observer.on_next, observer.on_error, observer.on_completed)
+        self._mapper = mapper
+
+    def on_next(self, value: _T) -> None:
+        if not self.is_stopped:
+            try:
+                self._on_next(self._mapper(value))
+            except BaseException as error:
+                self._next_failed(error)
+
+
+class _FilterObserver(ChainObserver[_T]):
+    __slots__ = ("_predicate",)
+
+    def __init__(self, observer: abc.ObserverBase[_T], predicate: Callable[[_T], Any]) -> None:
+        super().__init__(observer.on_next, observer.on_error, observer.on_completed)
+        self._predicate = predicate
+
+    def on_next(self, value: _T) -> None:
+        if not self.is_stopped:
+            try:
+                if self._predicate(value):
+                    self._on_next(value)
+            except BaseException as error:
+                self._next_failed(error)
