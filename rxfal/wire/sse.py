@@ -158,6 +158,12 @@ class SSEDecoder:
             >>> list(decoder.feed_raw(b'data: {"n": 1}\n\nevent: error\ndata: no\n\n'))
             [(b'{"n": 1}', 'message'), (b'no', 'error')]
         """
+        if (
+            (self._bare and not self._line and chunk.startswith(b"data: "))
+            and (chunk.find(b"\n") == len(chunk) - 2 and chunk.endswith(b"\n") and b"\r" not in chunk)
+            and len(chunk) <= self.max_event_size
+        ):
+            return ((chunk[6:-2], "message"),)  # one event, whole and alone: what a live stream mostly reads
         if b"\r" in chunk and not self._after_cr and chunk.find(b"\n") < _LONG_LINE:
             # Whole CRLFs (some servers' habit) become LFs, unless there is a CR that is a line end of its own.
             with_lf = chunk.replace(b"\r\n", b"\n")
@@ -182,12 +188,12 @@ class SSEDecoder:
                 begun = self._eager(self._pairs(chunk[:start]))
         if self._bare and chunk.startswith(b"data: ", start):
             start = _cut_plain(chunk, start, payloads)
-        rest = chunk[start:]
         ended: Iterable[tuple[bytes, str]] = ()
-        if self._bare and b"\n" not in rest:
-            self._hold(rest)
-        else:
-            ended = self._eager(self._pairs(rest))
+        if rest := chunk[start:]:
+            if self._bare and b"\n" not in rest:
+                self._hold(rest)
+            else:
+                ended = self._eager(self._pairs(rest))
         return chain(begun, zip(payloads, _MESSAGES, strict=False), ended)
 
     def close(self) -> ServerSentEvent | None:
