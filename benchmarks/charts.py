@@ -55,8 +55,9 @@ def bars(path: Path, cases: Mapping[str, Mapping[str, float]], label: str) -> No
 
 
 def lines(path: Path, x: Sequence[int], charts: Mapping[str, Mapping[str, Sequence[float]]], label: str) -> None:
-    """Line charts side by side, one line per peer; logarithmic where the figures lie far apart."""
-    figure, grid = plt.subplots(1, len(charts), figsize=(9, 3.4), squeeze=False, layout="constrained")
+    """Line charts, two in a row, one line per peer; logarithmic where the figures lie far apart."""
+    rows = -(-len(charts) // 2)
+    figure, grid = plt.subplots(rows, 2, figsize=(9, 3.2 * rows), squeeze=False, layout="constrained")
     for axes, (title, peers) in zip(grid.flat, charts.items(), strict=True):
         colors = _colors(peers)
         for peer, figures in peers.items():

@@ -1,4 +1,7 @@
-"""Many streams at once at an even pace: what they cost in cpu and memory, and how late their events are.
+"""Many paced streams at once: what they cost in cpu and memory, and how late their events are.
+
+The server writes evenly, one stream after the other over the interval, so that nearly every event wakes the client; or
+in step, to all streams at the same moment, as an inference server does that decodes its requests as one batch.
 
 Each peer runs in a fresh process, all against one server in its own. An event carries the time of its writing, by a
 clock that all processes share. `python -m benchmarks.concurrency`
@@ -18,6 +21,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import fal_client
@@ -29,7 +33,8 @@ from benchmarks._report import report
 
 LEVELS = (100, 400, 500, 1_000)
 PER_SECOND = 10  # events of one stream: a language model that takes its time
-SECONDS = 5
+PACINGS = {"even": "evenly spread", "step": "in step"}
+SECONDS = 4
 ROUNDS = 2
 KEY = "a-key-for-benchmarks"
 FAL_CLIENT_CONNECTIONS = 100  # httpx lets no more through at once, and the next stream would wait in silence
@@ -86,7 +91,39 @@ async def aiohttp_by_hand(url: str, app: str, streams: int, on_event: OnEvent) -
         await asyncio.gather(*(listen() for _ in range(streams)))
 
 
+class _Protocol(asyncio.Protocol):
+    def __init__(self, request: bytes, on_event: OnEvent) -> None:
+        self._request = request
+        self._on_event = on_event
+        self.ended = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.write(self._request)
+
+    def data_received(self, data: bytes) -> None:
+        for line in data.splitlines():
+            if line.startswith(b"data: "):
+                self._on_event(json.loads(line[6:]))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.ended.set_result(None)
+
+
+async def asyncio_only(url: str, app: str, streams: int, on_event: OnEvent) -> None:
+    """The floor: what the event loop and `json` cost. It does not even parse the response."""
+    address = urlsplit(url)
+    request = f"POST /{app}/stream HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Length: 0\r\n\r\n".encode()
+    loop = asyncio.get_running_loop()
+    ends: list[asyncio.Future[None]] = []
+    for _ in range(streams):
+        _, protocol = await loop.create_connection(lambda: _Protocol(request, on_event), address.hostname, address.port)
+        ends.append(protocol.ended)
+    await asyncio.gather(*ends)
+
+
 PEERS: dict[str, Peer] = {
+    "asyncio, without HTTP": asyncio_only,
     "aiohttp by hand": aiohttp_by_hand,
     "rxfal subscribe": rxfal_subscribe,
     "rxfal async for": rxfal_async_for,
@@ -94,7 +131,7 @@ PEERS: dict[str, Peer] = {
 }
 
 
-async def listen(peer: Peer, url: str, streams: int, events: int) -> dict[str, float]:
+async def listen(peer: Peer, url: str, streams: int, events: int, pacing: str) -> dict[str, float]:
     """Open the streams, wait until each has had its first event, let the server begin, and listen to the end."""
     opened = asyncio.Event()
     delays = array("q")
@@ -112,7 +149,8 @@ async def listen(peer: Peer, url: str, streams: int, events: int) -> dict[str, f
 
     gc.collect()
     memory = _memory()
-    listening = asyncio.ensure_future(peer(url, f"bench/paced-{1000 // PER_SECOND}-{events}", streams, on_event))
+    app = f"bench/paced-{1000 // PER_SECOND}-{events}-{pacing}"
+    listening = asyncio.ensure_future(peer(url, app, streams, on_event))
     opening = asyncio.ensure_future(opened.wait())
     await asyncio.wait((listening, opening), return_when=asyncio.FIRST_COMPLETED)
     if not opened.is_set():
@@ -147,8 +185,8 @@ def _memory() -> int:
     return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def in_fresh_process(peer: str, url: str, streams: int, events: int) -> dict[str, float]:
-    command = [sys.executable, "-m", "benchmarks.concurrency", peer, url, str(streams), str(events)]
+def in_fresh_process(peer: str, url: str, streams: int, events: int, pacing: str) -> dict[str, float]:
+    command = [sys.executable, "-m", "benchmarks.concurrency", peer, url, str(streams), str(events), pacing]
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=300).stdout)
 
 
@@ -160,23 +198,18 @@ def main(*, quick: bool = False) -> None:
     """Run, print and write the results."""
     rows: list[dict[str, Any]] = []
     events = PER_SECOND * (1 if quick else SECONDS)
-    for streams in LEVELS[:1] if quick else LEVELS:
-        runs: dict[str, list[dict[str, float]]] = {peer: [] for peer in PEERS}
-        for _ in range(1 if quick else ROUNDS):
-            with server.running() as url:
-                for peer, results in runs.items():
-                    results.append(in_fresh_process(peer, url, streams, events))
-        fal = best(runs["fal-client"])["cpu_us_per_event"]
-        for peer, results in runs.items():
-            figures = best(results)
-            rows.append(
-                {
-                    "case": f"{streams} streams",
-                    "peer": peer,
-                    **figures,
-                    "cpu_of_fal_client": figures["cpu_us_per_event"] / fal,
-                }
-            )
+    for pacing, name in PACINGS.items():
+        for streams in LEVELS[:1] if quick else LEVELS:
+            runs: dict[str, list[dict[str, float]]] = {peer: [] for peer in PEERS}
+            for _ in range(1 if quick else ROUNDS):
+                with server.running() as url:
+                    for peer, results in runs.items():
+                        results.append(in_fresh_process(peer, url, streams, events, pacing))
+            fal = best(runs["fal-client"])["cpu_us_per_event"]
+            for peer, results in runs.items():
+                figures = best(results)
+                ratio = figures["cpu_us_per_event"] / fal
+                rows.append({"case": f"{streams} streams, {name}", "peer": peer, **figures, "cpu_of_fal_client": ratio})
     report("concurrency", rows, title=f"concurrency ({PER_SECOND} events a second and stream)", pace=PER_SECOND)
 
 
@@ -187,9 +220,10 @@ def child() -> None:
     parser.add_argument("url")
     parser.add_argument("streams", type=int)
     parser.add_argument("events", type=int)
+    parser.add_argument("pacing", choices=PACINGS)
     given = parser.parse_args()
     server.raise_descriptor_limit()
-    print(json.dumps(asyncio.run(listen(PEERS[given.peer], given.url, given.streams, given.events))))
+    print(json.dumps(asyncio.run(listen(PEERS[given.peer], given.url, given.streams, given.events, given.pacing))))
 
 
 if __name__ == "__main__":

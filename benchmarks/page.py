@@ -114,21 +114,28 @@ def operators(result: Result) -> Iterator[str]:
 
 def concurrency(result: Result) -> Iterator[str]:
     yield (
-        f"Many streams at once, {result['pace']} events a second on each, evenly spread: nearly every event is a "
-        "wake-up of its own, so most of the cpu is the kernel's and the event loop's, as `aiohttp by hand` shows. "
-        "Delay is from the server's write to the callback. Memory is what an open stream adds. fal-client lets 100 "
-        "streams through per client, and makes the others wait in silence; here it has as many clients as it needs. "
-        "A peer that can't keep up shows in its delays: it then reads several events at a time, which makes each "
-        "of them cheaper.\n"
+        f"Many streams at once, {result['pace']} events a second on each. *Evenly spread*, nearly every event is a "
+        "wake-up of its own, so most of the cpu is the kernel's and the event loop's. *In step*, all streams get their "
+        "event at the same moment, as from an inference server that decodes its requests as one batch, and a wake-up "
+        "serves many. `asyncio, without HTTP` is the floor: an asyncio protocol that looks for `data:` lines in what "
+        "the socket gives, and `json.loads`. Delay is from the server's write to the callback. Memory is what an open "
+        "stream adds. fal-client lets 100 streams through per client, and makes the others wait in silence; here it "
+        "has as many clients as it needs. A peer that can't keep up shows in its delays: it then reads several events "
+        "at a time, which makes each of them cheaper.\n"
     )
     cases = by_case(result["rows"])
     yield picture("concurrency", "Cpu and delay of each peer by the number of streams")
+    pacings: dict[str, dict[str, list[Row]]] = {}
+    for case, rows in cases.items():
+        streams, _, pacing = case.partition(" streams, ")
+        pacings.setdefault(pacing, {})[streams] = rows
     charts.lines(
         DOCS / "benchmarks" / "concurrency.svg",
-        [int(case.split()[0]) for case in cases],
+        [int(streams) for streams in next(iter(pacings.values()))],
         {
-            "cpu, µs an event": _by_peer(cases, "cpu_us_per_event"),
-            "median delay, ms": _by_peer(cases, "p50_ms"),
+            f"{pacing}: {title}": _by_peer(levels, key)
+            for pacing, levels in pacings.items()
+            for key, title in (("cpu_us_per_event", "cpu, µs an event"), ("p50_ms", "median delay, ms"))
         },
         "streams",
     )
@@ -201,12 +208,15 @@ def headlines(results: dict[str, Result]) -> Iterator[str]:
                 f"fal-client. `async for` takes {pulled} times as many as `subscribe`, five operators {piped}."
             )
     if "concurrency" in results:
-        ours = of("concurrency", "400 streams", "rxfal subscribe", "cpu_of_fal_client")
-        by_hand = of("concurrency", "400 streams", "aiohttp by hand", "cpu_of_fal_client")
-        yield (
-            f"- 400 streams at an even pace cost **{ours}** of the cpu that they cost with fal-client, "
-            f"with aiohttp by hand {by_hand}."
-        )
+        for case, how in (("in step", "in step"), ("evenly spread", "at an even pace")):
+            ours, by_hand, floor = (
+                of("concurrency", f"400 streams, {case}", peer, "cpu_of_fal_client")
+                for peer in ("rxfal subscribe", "aiohttp by hand", "asyncio, without HTTP")
+            )
+            yield (
+                f"- 400 streams {how} cost **{ours}** of the cpu that they cost with fal-client, with aiohttp by hand "
+                f"{by_hand}, with asyncio's sockets alone {floor}."
+            )
     if "latency" in results:
         ours = of("latency", "warm connection", 'rxfal, auth="key"', "x_aiohttp")
         theirs = of("latency", "warm connection", "fal-client", "x_aiohttp")

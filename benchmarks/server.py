@@ -5,7 +5,8 @@ which an HTTP framework does not. It speaks just enough HTTP for that. What it a
 
     /bench/tokens-100-60000/stream    60,000 events of the shape `tokens`, 100 an HTTP chunk
     /bench/once-keep/stream           one event; `once-close` closes the connection after it
-    /bench/paced-50-100/stream        an event at once, and after POST /go 100 more, one each 50 ms, with their time
+    /bench/paced-50-100-even/stream   an event at once, and after POST /go 100 more, one each 50 ms, with their time:
+                                      the streams are spread evenly over the 50 ms, or `step`, all at the same moment
     /rest/tokens/                     a short-lived token
 """
 
@@ -68,25 +69,26 @@ class Pacer:
     """Writes to many streams at an even pace, from one thread."""
 
     def __init__(self) -> None:
-        self._streams: dict[socket.socket, tuple[float, int]] = {}
+        self._streams: dict[socket.socket, tuple[float, int, bool]] = {}
 
-    def add(self, connection: socket.socket, seconds: float, events: int) -> None:
-        self._streams[connection] = seconds, events
+    def add(self, connection: socket.socket, seconds: float, events: int, *, in_step: bool) -> None:
+        self._streams[connection] = seconds, events, in_step
 
     def __contains__(self, connection: socket.socket) -> bool:
         return connection in self._streams
 
     def go(self) -> None:
-        """Start all that are waiting; they share one pace, and are spread over its interval."""
+        """Start all that are waiting; they share one pace."""
         streams = dict(self._streams)
         pace = next(iter(streams.values()))
         threading.Thread(target=self._write, args=([*streams], *pace), daemon=True).start()
 
-    def _write(self, connections: list[socket.socket], interval: float, events: int) -> None:
-        begin, step = time.monotonic(), interval / len(connections)
+    def _write(self, connections: list[socket.socket], interval: float, events: int, in_step: bool) -> None:
+        begin, streams = time.monotonic(), len(connections)
         filler = b"x" * 46
         for number, connection in enumerate(connections * events):
-            ahead = begin + number * step - time.monotonic()
+            due = number // streams if in_step else number / streams
+            ahead = begin + due * interval - time.monotonic()
             if ahead > 0:
                 time.sleep(ahead)
             data = b'data: {"output": "%b", "partial": true, "reasoning": null, "sent": %d}\n\n' % (
@@ -142,7 +144,7 @@ def serve(connection: socket.socket, pacer: Pacer) -> None:
                 return
         elif name == "paced":
             connection.sendall(_HEAD + b"\r\n" + chunked(b'data: {"sent": 0}\n\n'))
-            pacer.add(connection, int(rest[0]) / 1000, int(rest[1]))
+            pacer.add(connection, int(rest[0]) / 1000, int(rest[1]), in_step=rest[2] == "step")
             return
         else:
             block, times = body(name, *map(int, rest))

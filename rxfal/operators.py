@@ -2,9 +2,9 @@
 
     from rxfal import operators as ops
 
-`timeout`, `share` and the buffers are rxfal's versions of reactivex's, with the same arguments and the same marbles:
-much cheaper per item, on the event loop instead of a thread per timer, and aware of backpressure. `text`, `deltas`,
-`throttle_latest`, `retry_backoff` and `on_loop` are made for streams of models.
+`timeout`, the buffers, `map`, `filter` and `share` are rxfal's versions of reactivex's, with the same arguments and the
+same marbles: cheaper per item, on the event loop instead of a thread per timer, and aware of backpressure. `text`,
+`deltas`, `throttle_latest`, `retry_backoff` and `on_loop` are made for streams of models.
 """
 
 from __future__ import annotations

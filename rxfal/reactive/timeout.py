@@ -80,8 +80,8 @@ def timeout(
                 limited = ChainObserver(observer.on_next, observer.on_error, observer.on_completed)
                 timer = timing.schedule_absolute(duetime, expire)
             else:
-                limited = _SilenceObserver(observer, Scheduler.to_seconds(duetime), timing, expire)
-                timer = limited.timer
+                limited = silence = _SilenceObserver(observer, Scheduler.to_seconds(duetime), timing, expire)
+                timer = silence.watch()
             original.disposable = limited.subscribe_to(source, scheduler_)
             return CompositeDisposable(current, timer)
 
@@ -93,7 +93,7 @@ def timeout(
 class _SilenceObserver(ChainObserver[_T]):
     """Hands items on and notes the time of each, which one timer compares now and then."""
 
-    __slots__ = ("_clock", "_expire", "_gate", "_last", "_scheduler", "_seconds", "_timer", "timer")
+    __slots__ = ("_clock", "_expire", "_gate", "_last", "_scheduler", "_seconds", "_timer")
 
     def __init__(
         self,
@@ -110,8 +110,11 @@ class _SilenceObserver(ChainObserver[_T]):
         self._clock = clock_of(scheduler)
         self._last = self._gate.clock()
         self._timer = SerialDisposable()
-        self.timer = CompositeDisposable(self._timer, Disposable(lambda: self._gate.remove_listener(self._resume)))
+
+    def watch(self) -> abc.DisposableBase:
+        """Start the timer."""
         self._arm()
+        return CompositeDisposable(self._timer, Disposable(lambda: self._gate.remove_listener(self._resume)))
 
     def on_next(self, value: _T) -> None:
         if not self.is_stopped:

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reactivex import operators as rx_ops
 from reactivex.disposable import Disposable
+from reactivex.scheduler import ImmediateScheduler
 from reactivex.subject import Subject
 from reactivex.testing import TestScheduler
 
@@ -484,3 +485,12 @@ def test_a_source_that_ended_inside_its_subscribe_is_not_followed_by_the_other()
 def test_what_is_no_time_is_refused_at_the_call(duetime: Any):
     with pytest.raises(TypeError, match="seconds"):
         ops.timeout(duetime)
+
+
+@pytest.mark.parametrize("streams", [False, True], ids=["observable", "stream"])
+def test_a_timer_that_is_due_inside_subscribe_is_the_end_before_the_first_item(streams: bool):
+    source = from_observable(rx.of(1)) if streams else rx.of(1)
+    for o in (ops, rx_ops):
+        log = Log()
+        source.pipe(o.timeout(0, rx.of("other"), scheduler=ImmediateScheduler())).subscribe(*log.callbacks)
+        assert (log.items, log.ends) == (["other"], ["completed"])
