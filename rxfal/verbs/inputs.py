@@ -16,6 +16,8 @@ from typing import Any, cast
 from pydantic import BaseModel, RootModel
 from pydantic_core import PydanticSerializationError
 
+from rxfal.reactive.concurrent import task_group
+
 from .files import Upload, is_file
 
 __all__ = ["PreparedInput", "Uploaded", "transform_input"]
@@ -147,13 +149,9 @@ async def _gather(uploads: tuple[Upload, ...], upload: Callable[[Upload], Awaita
         async with slots:
             urls[file] = await upload(file)
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            for file in uploads:
-                group.create_task(one(file))
-    except BaseExceptionGroup as failures:  # whoever subscribed to one stream wants one error
-        error = failures.exceptions[0]
-        raise error from error.__cause__
+    async with task_group() as group:
+        for file in uploads:
+            group.create_task(one(file))
     return urls
 
 
