@@ -1,6 +1,6 @@
 """The pytest plugin: fixtures that give a test the embedded server and a client on it.
 
-Every pytest run of everyone who has rxfal installed loads this module, so it imports nothing of rxfal's before a
+Every pytest run of everyone who has rxfal installed loads this module, so it loads no server and no client before a
 fixture asks for it.
 """
 
