@@ -56,7 +56,7 @@ def rxfal_raw(chunks: list[bytes]) -> int:
     feed = SSEDecoder().feed_raw
     events = 0
     for chunk in chunks:
-        for _data, _name in feed(chunk):
+        for _event in feed(chunk):
             events += 1
     return events
 

@@ -71,8 +71,8 @@ async def _read_events(call: StreamCall, response: Response, sink: Sink[Any], de
     with call.limit(response) as limit:
         while True:
             chunk = await limit.wait(response.read_chunk)
-            for data, name in decoder.feed_raw(chunk) if chunk else _last(decoder.close_raw()):
-                if name == "error":
+            for data, event, _, _ in decoder.feed_raw(chunk) if chunk else _last(decoder.close_raw()):
+                if event == "error":
                     raise _event_error(data, response, call.endpoint.id)
                 try:
                     value = parse(data)

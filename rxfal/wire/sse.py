@@ -4,21 +4,19 @@ A sans-IO state machine: it awaits nothing and knows nothing of sockets, HTTP, J
 whole stream as UTF-8 and then cuts it into lines; here the bytes are cut first, and only what a user sees is decoded.
 That is the same, since no byte of a multi-byte character can be a CR, an LF, a colon or a space.
 
-Two ways lead through a chunk. Any chunk at all can go the general way, `_pairs`, line by line. The chunk that nearly
+Two ways lead through a chunk. Any chunk at all can go the general way, `_events`, line by line. The chunk that nearly
 every model server sends, whole events of one `data: ...` line each with LF line ends, is cut by `_cut_plain` with a
 few calls for the whole chunk, which for events of 130 bytes is several times as fast.
 """
 
 from collections.abc import Iterable, Iterator
 from itertools import chain, repeat
-from typing import NamedTuple, Never, TypeVar
+from typing import NamedTuple, Never
 
 from rxfal.errors import EventTooLargeError
 
-_T = TypeVar("_T")
-
 _BOM = b"\xef\xbb\xbf"
-_MESSAGES = repeat("message")
+_MESSAGES, _NO_RETRY = repeat("message"), repeat(None)
 
 # `bytes.find` of one byte runs at some 50 GB/s but costs a call; `split` and `splitlines` need no call per line but go
 # byte by byte, at 1 to 2 GB/s. The two break even where lines are about this long.
@@ -50,6 +48,10 @@ class ServerSentEvent(NamedTuple):
     data: str = ""
     id: str = ""
     retry: int | None = None
+
+
+RawEvent = tuple[bytes, str, str, int | None]
+"""An event as (data, event, id, retry), with its data undecoded."""
 
 
 class SSEDecoder:
@@ -123,32 +125,18 @@ class SSEDecoder:
         Raises:
             EventTooLargeError: When the events before it have been taken from what is returned; then at every call.
         """
-        if self._line and b"\n" not in chunk and b"\r" not in chunk:
-            self._hold(chunk)
-            return ()
-        payloads: list[bytes] = []
-        is_short = not self._line and len(chunk) <= self.max_event_size
-        if self._bare and is_short and chunk.startswith(b"data: ") and b"\r" not in chunk:
-            chunk = chunk[_cut_plain(chunk, 0, payloads) :]
-        last_id = self.last_event_id
-        plain = [ServerSentEvent("message", data.decode("utf-8", "replace"), last_id) for data in payloads]
-        ended = self._eager(
-            # The generator is read step by step, so the attributes are those at this event's dispatch.
-            ServerSentEvent(name, data.decode("utf-8", "replace"), self.last_event_id, self._event_retry)
-            for data, name in self._pairs(chunk)
-        )
-        return chain(plain, ended)
+        return map(_decoded, self.feed_raw(chunk))
 
-    def feed_raw(self, chunk: bytes) -> Iterable[tuple[bytes, str]]:
-        r"""Take in a chunk and give the events that it completes as (data, event name): the way for speed.
+    def feed_raw(self, chunk: bytes) -> Iterable[RawEvent]:
+        r"""Take in a chunk and give the events that it completes as (data, event, id, retry): the way for speed.
 
-        The data is left undecoded, since a JSON parser wants bytes; ids are found in `last_event_id`.
+        The data is left undecoded, since a JSON parser wants bytes.
 
         Args:
             chunk: The next bytes of the stream, as many as there are.
 
         Returns:
-            The pairs, in order.
+            The events, in order.
 
         Raises:
             EventTooLargeError: When the events before it have been taken from what is returned; then at every call.
@@ -156,21 +144,22 @@ class SSEDecoder:
         Examples:
             >>> decoder = SSEDecoder()
             >>> list(decoder.feed_raw(b'data: {"n": 1}\n\nevent: error\ndata: no\n\n'))
-            [(b'{"n": 1}', 'message'), (b'no', 'error')]
+            [(b'{"n": 1}', 'message', '', None), (b'no', 'error', '', None)]
         """
         if (
             (self._bare and not self._line and chunk.startswith(b"data: "))
             and (chunk.find(b"\n") == len(chunk) - 2 and chunk.endswith(b"\n") and b"\r" not in chunk)
             and len(chunk) <= self.max_event_size
         ):
-            return ((chunk[6:-2], "message"),)  # one event, whole and alone: what a live stream mostly reads
+            # One event, whole and alone, is what a live stream mostly reads.
+            return ((chunk[6:-2], "message", self.last_event_id, None),)
         if b"\r" in chunk and not self._after_cr and chunk.find(b"\n") < _LONG_LINE:
             # Whole CRLFs (some servers' habit) become LFs, unless there is a CR that is a line end of its own.
             with_lf = chunk.replace(b"\r\n", b"\n")
             chunk = chunk if b"\r" in with_lf else with_lf
         if len(self._line) + len(chunk) > self.max_event_size or b"\r" in chunk:
-            return self._eager(self._pairs(chunk))
-        begun: Iterable[tuple[bytes, str]] = ()
+            return self._eager(self._events(chunk))
+        begun: Iterable[RawEvent] = ()
         payloads: list[bytes] = []
         start = 0
         if self._line or not self._bare:
@@ -185,16 +174,17 @@ class SSEDecoder:
                 start = end + 2
             else:
                 start = end + 1 + chunk.startswith(b"\n", end + 1) if end >= 0 else len(chunk)
-                begun = self._eager(self._pairs(chunk[:start]))
+                begun = self._eager(self._events(chunk[:start]))
         if self._bare and chunk.startswith(b"data: ", start):
             start = _cut_plain(chunk, start, payloads)
-        ended: Iterable[tuple[bytes, str]] = ()
+        messages = zip(payloads, _MESSAGES, repeat(self.last_event_id), _NO_RETRY, strict=False)
+        ended: Iterable[RawEvent] = ()
         if rest := chunk[start:]:
             if self._bare and b"\n" not in rest:
                 self._hold(rest)
             else:
-                ended = self._eager(self._pairs(rest))
-        return chain(begun, zip(payloads, _MESSAGES, strict=False), ended)
+                ended = self._eager(self._events(rest))
+        return chain(begun, messages, ended)
 
     def close(self) -> ServerSentEvent | None:
         """End the stream, and give the event that the body left without its blank line, if there is one.
@@ -213,18 +203,19 @@ class SSEDecoder:
             >>> decoder.close().data
             'the end'
         """
-        return None if self._failed else next(iter(self.feed(b"\n\n")), None)
+        raw = self.close_raw()
+        return None if raw is None else _decoded(raw)
 
-    def close_raw(self) -> tuple[bytes, str] | None:
+    def close_raw(self) -> RawEvent | None:
         """End the stream like `close`, for who used `feed_raw`.
 
         Returns:
-            The pair (data, event name), or None.
+            The event as `feed_raw` gives it, or None.
         """
         return None if self._failed else next(iter(self.feed_raw(b"\n\n")), None)
 
-    def _pairs(self, chunk: bytes) -> Iterator[tuple[bytes, str]]:
-        """The general way, line by line; `_event_retry` and `last_event_id` are an event's own while it is yielded."""
+    def _events(self, chunk: bytes) -> Iterator[RawEvent]:
+        """The general way, line by line."""
         if self._failed:
             raise EventTooLargeError(self.max_event_size)
         if self._head is not None:
@@ -256,7 +247,7 @@ class SSEDecoder:
                 # "If the line is empty (a blank line): dispatch the event."
                 self.last_event_id = self._id
                 if data is not None:
-                    yield bytes(data), self._event or "message"
+                    yield bytes(data), self._event or "message", self._id, self._event_retry
                     data = None
                 self._event = ""
                 self._event_retry = None
@@ -310,9 +301,9 @@ class SSEDecoder:
         self._data, self._line = None, b""
         return EventTooLargeError(self.max_event_size)
 
-    def _eager(self, events: Iterator[_T]) -> Iterable[_T]:
+    def _eager(self, events: Iterator[RawEvent]) -> Iterable[RawEvent]:
         """Take all events now; an error that comes among them is raised when the reader has had those before it."""
-        taken: list[_T] = []
+        taken: list[RawEvent] = []
         again = self._failed
         try:
             for event in events:
@@ -322,6 +313,11 @@ class SSEDecoder:
                 raise
             return chain(taken, _raising(error))
         return taken
+
+
+def _decoded(raw: RawEvent) -> ServerSentEvent:
+    data, event, last_id, retry = raw
+    return ServerSentEvent(event, data.decode("utf-8", "replace"), last_id, retry)
 
 
 def _raising(error: Exception) -> Iterator[Never]:

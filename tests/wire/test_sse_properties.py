@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rxfal.errors import EventTooLargeError
 from rxfal.wire import sse
-from rxfal.wire.sse import ServerSentEvent, SSEDecoder
+from rxfal.wire.sse import RawEvent, ServerSentEvent, SSEDecoder
 from tests.wire.reference_sse import decode
 
 PIECES = [
@@ -67,6 +67,11 @@ def parts_of(bodies: st.SearchStrategy[bytes]) -> st.SearchStrategy[list[bytes]]
 whole_lines = st.lists(st.lists(st.sampled_from(LINES), min_size=1, max_size=3).map(b"".join), max_size=12)
 
 
+def decoded(raw: RawEvent) -> ServerSentEvent:
+    data, event, last_id, retry = raw
+    return ServerSentEvent(event, data.decode("utf-8", "replace"), last_id, retry)
+
+
 def take(feed: Callable[[bytes], Iterable[Any]], chunk: bytes, into: list[Any]) -> bool:
     """Feed, and say whether the limit was exceeded."""
     try:
@@ -86,25 +91,23 @@ def take(feed: Callable[[bytes], Iterable[Any]], chunk: bytes, into: list[Any]) 
 def test_any_cutting_of_any_bytes_gives_the_events_of_the_reference_at_every_chunk(chunks: list[bytes]):
     decoder, raw = SSEDecoder(), SSEDecoder()
     events: list[ServerSentEvent] = []
-    pairs: list[tuple[bytes, str]] = []
+    raws: list[RawEvent] = []
     body = b"".join(chunks)
     fed = b""
     for chunk in chunks:
         fed += chunk
         events += decoder.feed(chunk)
-        pairs += raw.feed_raw(chunk)
+        raws += raw.feed_raw(chunk)
         expected = decode(fed)
         assert events == expected.events
-        assert [(data.decode("utf-8", "replace"), name) for data, name in pairs] == [(e.data, e.event) for e in events]
-        assert all(type(data) is bytes for data, _ in pairs)
+        assert [decoded(each) for each in raws] == events
+        assert all(type(data) is bytes for data, *_ in raws)
         for one in (decoder, raw):
             assert (one.last_event_id, one.retry) == (expected.last_event_id, expected.retry)
     closed = decode(body + b"\n\n").events if not body.endswith(b"\r") else decode(body + b"\n\n\n").events
-    last, last_pair = decoder.close(), raw.close_raw()
+    last, last_raw = decoder.close(), raw.close_raw()
     assert events + ([last] if last else []) == closed
-    assert (last is None) == (last_pair is None)
-    if last and last_pair:
-        assert (last.data, last.event) == (last_pair[0].decode("utf-8", "replace"), last_pair[1])
+    assert (decoded(last_raw) if last_raw else None) == last
 
 
 ascii_bodies = st.lists(
@@ -138,5 +141,5 @@ def test_plain_streams_agree_with_httpx_sse(texts: list[str], lengths: list[int]
     theirs = httpx_sse._decoders.SSEDecoder()
     expected = [event.data for line in body.split("\n") if (event := theirs.decode(line))]
     decoder = SSEDecoder()
-    ours = [data.decode() for chunk in chunks_of(body.encode(), lengths) for data, _ in decoder.feed_raw(chunk)]
+    ours = [data.decode() for chunk in chunks_of(body.encode(), lengths) for data, *_ in decoder.feed_raw(chunk)]
     assert ours == expected == texts
