@@ -32,7 +32,7 @@ test-lowest: $(VENV)-lowest/.ready
 lint: $(VENV)/.ready-dev
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
-	@$(BIN)/pyright --project pyproject.toml
+	@$(BIN)/pyright --project pyproject.toml --pythonpath $(BIN)/python
 	@$(BIN)/lint-imports --no-cache
 
 format: $(VENV)/.ready-dev
