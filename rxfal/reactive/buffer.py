@@ -123,9 +123,13 @@ class _CountObserver(ChainObserver[_T]):
                     self._next_failed(error)
 
     def on_completed(self) -> None:
+        if not self.is_stopped:
+            self._end(self._flush)
+
+    def _flush(self) -> None:
         if self._items:
-            super().on_next(cast(Any, self._items))
-        super().on_completed()
+            self._on_next(cast(Any, self._items))
+        self._on_completed()
 
 
 class _SteppingObserver(ChainObserver[_T]):
@@ -141,6 +145,8 @@ class _SteppingObserver(ChainObserver[_T]):
         self._open: deque[list[_T]] = deque()
 
     def on_next(self, value: _T) -> None:
+        if self.is_stopped:
+            return
         if self._position % self._step == 0:
             self._open.append([])
         self._position += 1
@@ -150,9 +156,13 @@ class _SteppingObserver(ChainObserver[_T]):
             super().on_next(cast(Any, self._open.popleft()))
 
     def on_completed(self) -> None:
+        if not self.is_stopped:
+            self._end(self._flush)
+
+    def _flush(self) -> None:
         for items in self._open:
-            super().on_next(cast(Any, items))
-        super().on_completed()
+            self._on_next(cast(Any, items))
+        self._on_completed()
 
 
 def buffer_with_time(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from typing import Any, Generic, Literal, NamedTuple, TypeVar, cast
 
 from reactivex import Observable
@@ -107,22 +107,22 @@ def map_concurrent(
                 sink.on_next(result)
                 next_turn.set_result(None)
 
-        async with aclosing(_pulled(inputs)) as items, task_group() as workers:
+        async with aclosing(_pulled(inputs)) as items, FirstErrorTaskGroup() as workers:
             for _ in range(concurrency):
                 workers.create_task(work())
 
     return create(read, name=name)
 
 
-@asynccontextmanager
-async def task_group() -> AsyncGenerator[asyncio.TaskGroup]:
-    """An asyncio.TaskGroup that raises its first error itself: whoever subscribed to one stream wants one error."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            yield group
-    except BaseExceptionGroup as failures:
-        error = failures.exceptions[0]
-        raise error from error.__cause__
+class FirstErrorTaskGroup(asyncio.TaskGroup):
+    """Raises its first error itself, not a group of them: whoever subscribed to one stream wants one error."""
+
+    async def __aexit__(self, *raised: Any) -> None:
+        try:
+            await super().__aexit__(*raised)
+        except BaseExceptionGroup as failures:
+            error = failures.exceptions[0]
+            raise error from error.__cause__
 
 
 async def _pulled(inputs: Iterable[_In] | AsyncIterable[_In] | Observable[_In]) -> AsyncGenerator[_In, None]:

@@ -15,7 +15,7 @@ from collections.abc import AsyncGenerator, Generator
 from typing import Any, Generic, TypeVar, cast
 
 from reactivex import Observable, abc
-from reactivex.internal import SequenceContainsNoElementsError
+from reactivex.internal import SequenceContainsNoElementsError, noop
 
 from .loop import foreign_background_loop, running_loop, subscribing_on
 from .observer import ChainObserver
@@ -31,10 +31,9 @@ class _Inbox(ChainObserver[_T]):
     """The buffer between a pushing source and a coroutine that pulls."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, size: int) -> None:
-        super().__init__(None, self._fail, self._finish)
+        super().__init__(None, noop, None)
         self.items: deque[_T] = deque()
         self.scheduler = LoopScheduler(loop)
-        self.ended = False
         self.error: Exception | None = None
         self._loop = loop
         self._gate = self.scheduler.gate
@@ -53,21 +52,21 @@ class _Inbox(ChainObserver[_T]):
             if len(items) <= self._size // 2:  # a consumer on another thread emptied it between the two lines
                 self._gate.open()
 
-    def _fail(self, error: Exception) -> None:
-        self.error = error
-        self._finish()
+    def on_error(self, error: Exception) -> None:
+        if not self.is_stopped:
+            self.error = error
+            self._end(self._wake)
 
-    def _finish(self) -> None:
-        self.ended = True
-        self._wake()
+    def on_completed(self) -> None:
+        if not self.is_stopped:
+            self._end(self._wake)
 
     async def arrival(self) -> None:
         """Return when there may be something new."""
         waiter = self._waiter = self._loop.create_future()
         try:
-            if (
-                not self.items and not self.ended
-            ):  # looked at after the waiter is up: another thread sees one of the two
+            # Looked at after the waiter is up: another thread sees one of the two.
+            if not self.items and not self.is_stopped:
                 await waiter
         finally:
             self._waiter = None
@@ -121,7 +120,7 @@ async def iterate(source: Observable[_T], *, buffer_size: int = BUFFER_SIZE) -> 
                 if gate.closed and len(items) <= half:
                     gate.open()
                 yield item
-            if inbox.ended and not items:
+            if inbox.is_stopped and not items:
                 break
             await inbox.arrival()
         if inbox.error is not None:
@@ -204,6 +203,10 @@ class _Last(abc.ObserverBase[_T], Generic[_T]):
         self._value = value
 
     def on_error(self, error: Exception) -> None:
+        if isinstance(error, StopIteration):  # which no asyncio future takes
+            stopped = RuntimeError(f"the stream ended with {error!r}")
+            stopped.__cause__ = error
+            error = stopped
         if self.outcome.set_running_or_notify_cancel():
             self.outcome.set_exception(error)
 

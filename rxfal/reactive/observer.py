@@ -15,8 +15,11 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from reactivex import Observable, abc
-from reactivex.disposable import SingleAssignmentDisposable
+from reactivex.disposable import Disposable, SingleAssignmentDisposable
 from reactivex.internal import noop
+
+from .loop import is_subscribing
+from .scheduler import LoopScheduler
 
 _T_in = TypeVar("_T_in", contravariant=True)
 
@@ -24,7 +27,7 @@ _T_in = TypeVar("_T_in", contravariant=True)
 class ChainObserver(abc.ObserverBase[_T_in]):
     """The observer of a subscription inside an operator chain: what escapes `on_next` becomes `on_error`."""
 
-    __slots__ = ("_on_completed", "_on_error", "_on_next", "_subscription", "is_stopped")
+    __slots__ = ("_is_fed_by_a_stream", "_on_completed", "_on_error", "_on_next", "_subscription", "is_stopped")
 
     def __init__(
         self,
@@ -36,15 +39,23 @@ class ChainObserver(abc.ObserverBase[_T_in]):
         self._on_error = on_error or self._unhandled
         self._on_completed = on_completed or noop
         self._subscription = SingleAssignmentDisposable()
+        self._is_fed_by_a_stream = True
         self.is_stopped = False
 
     def subscribe_to(self, source: Observable[_T_in], scheduler: abc.SchedulerBase | None) -> abc.DisposableBase:
         """Subscribe an operator's own observer; a Stream puts no other around it, which saves a call per item.
 
+        Where the operator's result is no Stream, or the source none, what escapes `on_next` goes up to the source
+        instead, as in reactivex: the next Stream on the way, or whoever emits, is told.
+
         Only for an observer that is new: what an operator was handed, it may only subscribe in the usual way.
         """
         feed = getattr(source, "_feed", None)
-        return source.subscribe(self, scheduler=scheduler) if feed is None else feed(self, scheduler)
+        if feed is not None and (is_subscribing() or isinstance(scheduler, LoopScheduler)):
+            return feed(self, scheduler)
+        self._is_fed_by_a_stream = False
+        self.attach(source.subscribe(self, scheduler=scheduler))
+        return Disposable(self.dispose)
 
     def on_next(self, value: _T_in) -> None:
         """Hand an item on, unless the end was reached."""
@@ -81,6 +92,8 @@ class ChainObserver(abc.ObserverBase[_T_in]):
             self._subscription.dispose()
 
     def _next_failed(self, error: BaseException) -> None:
+        if not self._is_fed_by_a_stream:
+            raise error
         self.on_error(cast(Exception, error))  # SystemExit too: who waits for the end must not wait for ever
         if not isinstance(error, Exception):
             raise error

@@ -82,7 +82,12 @@ class _MapObserver(ChainObserver[_T]):
     def on_next(self, value: _T) -> None:
         if not self.is_stopped:
             try:
-                self._on_next(self._mapper(value))
+                try:
+                    result = self._mapper(value)
+                except Exception as error:
+                    self.on_error(error)
+                else:
+                    self._on_next(result)
             except BaseException as error:
                 self._next_failed(error)
 
@@ -97,7 +102,12 @@ class _FilterObserver(ChainObserver[_T]):
     def on_next(self, value: _T) -> None:
         if not self.is_stopped:
             try:
-                if self._predicate(value):
+                try:
+                    holds = self._predicate(value)
+                except Exception as error:
+                    self.on_error(error)
+                    return
+                if holds:
                     self._on_next(value)
             except BaseException as error:
                 self._next_failed(error)

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from reactivex import Observable, abc, defer, from_future, throw, typing
-from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposable, SingleAssignmentDisposable
+from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposable
 from reactivex.internal.utils import is_future
 from reactivex.scheduler.scheduler import Scheduler
 
@@ -66,24 +66,20 @@ def timeout(
             observer: abc.ObserverBase[_T], scheduler_: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
             timing = loop_scheduler(scheduler, scheduler_)
-            original = SingleAssignmentDisposable()
             current = SerialDisposable()
-            current.disposable = original
 
             def expire(*_: Any) -> None:
                 if not limited.is_stopped:
                     limited.dispose()
                     current.disposable = successor.subscribe(observer, scheduler=timing)
 
-            limited: ChainObserver[_T]
             if isinstance(duetime, datetime):
                 limited = ChainObserver(observer.on_next, observer.on_error, observer.on_completed)
                 timer = timing.schedule_absolute(duetime, expire)
             else:
-                limited = silence = _SilenceObserver(observer, Scheduler.to_seconds(duetime), timing, expire)
-                timer = silence.watch()
-            original.disposable = limited.subscribe_to(source, scheduler_)
-            return CompositeDisposable(current, timer)
+                limited = _SilenceObserver(observer, Scheduler.to_seconds(duetime), timing, expire)
+                timer = limited.watch()
+            return CompositeDisposable(limited.subscribe_to(source, scheduler_), current, timer)
 
         return Observable(subscribe)
 

@@ -16,7 +16,7 @@ from typing import Any, cast
 from pydantic import BaseModel, RootModel
 from pydantic_core import PydanticSerializationError
 
-from rxfal.reactive.concurrent import task_group
+from rxfal.reactive.concurrent import FirstErrorTaskGroup
 
 from .files import Upload, is_file
 
@@ -149,7 +149,7 @@ async def _gather(uploads: tuple[Upload, ...], upload: Callable[[Upload], Awaita
         async with slots:
             urls[file] = await upload(file)
 
-    async with task_group() as group:
+    async with FirstErrorTaskGroup() as group:
         for file in uploads:
             group.create_task(one(file))
     return urls
