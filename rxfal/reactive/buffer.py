@@ -13,7 +13,7 @@ from reactivex.disposable import CompositeDisposable, SerialDisposable, SingleAs
 from reactivex.internal import ArgumentOutOfRangeException
 from reactivex.scheduler.scheduler import Scheduler
 
-from .observer import ChainObserver
+from .observer import OperatorObserver
 from .scheduler import TOLERANCE, clock_of, loop_scheduler
 
 _T = TypeVar("_T")
@@ -101,13 +101,13 @@ def buffer_with_count(count: int, skip: int | None = None) -> Callable[[Observab
     return buffer_with_count_
 
 
-class _CountObserver(ChainObserver[_T]):
+class _CountObserver(OperatorObserver[_T]):
     """Fills one list after the other."""
 
     __slots__ = ("_count", "_items")
 
     def __init__(self, observer: abc.ObserverBase[Any], count: int) -> None:
-        super().__init__(observer.on_next, observer.on_error, observer.on_completed)
+        super().__init__(observer)
         self._count = count
         self._items: list[_T] = []
 
@@ -132,13 +132,13 @@ class _CountObserver(ChainObserver[_T]):
         self._on_completed()
 
 
-class _SteppingObserver(ChainObserver[_T]):
+class _SteppingObserver(OperatorObserver[_T]):
     """Begins a list at every `step` items: some items are in several, or in none."""
 
     __slots__ = ("_count", "_open", "_position", "_step")
 
     def __init__(self, observer: abc.ObserverBase[Any], count: int, step: int) -> None:
-        super().__init__(observer.on_next, observer.on_error, observer.on_completed)
+        super().__init__(observer)
         self._count = count
         self._step = step
         self._position = 0

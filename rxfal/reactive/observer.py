@@ -102,6 +102,15 @@ class ChainObserver(abc.ObserverBase[_T_in]):
         raise error
 
 
+class OperatorObserver(ChainObserver[_T_in]):
+    """The observer of an operator, in front of the observer that gets what the operator makes of the items."""
+
+    __slots__ = ()
+
+    def __init__(self, observer: abc.ObserverBase[Any]) -> None:
+        super().__init__(observer.on_next, observer.on_error, observer.on_completed)
+
+
 class OutermostObserver(ChainObserver[_T_in]):
     """The observer of a user's own subscription: what its callbacks raise is reported, and goes no further."""
 

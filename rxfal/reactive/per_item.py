@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from reactivex import Observable, abc, typing
 from reactivex.internal.basic import identity
 
-from .observer import ChainObserver
+from .observer import OperatorObserver
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -72,11 +72,11 @@ def filter(predicate: typing.Predicate[_T]) -> Callable[[Observable[_T]], Observ
     return filter_
 
 
-class _MapObserver(ChainObserver[_T]):
+class _MapObserver(OperatorObserver[_T]):
     __slots__ = ("_mapper",)
 
     def __init__(self, observer: abc.ObserverBase[Any], mapper: Callable[[_T], Any]) -> None:
-        super().__init__(observer.on_next, observer.on_error, observer.on_completed)
+        super().__init__(observer)
         self._mapper = mapper
 
     def on_next(self, value: _T) -> None:
@@ -92,11 +92,11 @@ class _MapObserver(ChainObserver[_T]):
                 self._next_failed(error)
 
 
-class _FilterObserver(ChainObserver[_T]):
+class _FilterObserver(OperatorObserver[_T]):
     __slots__ = ("_predicate",)
 
     def __init__(self, observer: abc.ObserverBase[_T], predicate: Callable[[_T], Any]) -> None:
-        super().__init__(observer.on_next, observer.on_error, observer.on_completed)
+        super().__init__(observer)
         self._predicate = predicate
 
     def on_next(self, value: _T) -> None:

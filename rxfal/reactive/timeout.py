@@ -16,7 +16,7 @@ from rxfal.errors import StreamTimeoutError
 
 from .gate import DemandGate
 from .loop import call_after_poll
-from .observer import ChainObserver
+from .observer import OperatorObserver
 from .scheduler import TOLERANCE, LoopScheduler, clock_of, loop_scheduler
 
 _T = TypeVar("_T")
@@ -74,7 +74,7 @@ def timeout(
                     current.disposable = successor.subscribe(observer, scheduler=timing)
 
             if isinstance(duetime, datetime):
-                limited = ChainObserver(observer.on_next, observer.on_error, observer.on_completed)
+                limited = OperatorObserver[_T](observer)
                 timer = timing.schedule_absolute(duetime, expire)
             else:
                 limited = _SilenceObserver(observer, Scheduler.to_seconds(duetime), timing, expire)
@@ -86,7 +86,7 @@ def timeout(
     return timeout_
 
 
-class _SilenceObserver(ChainObserver[_T]):
+class _SilenceObserver(OperatorObserver[_T]):
     """Hands items on and notes the time of each, which one timer compares now and then."""
 
     __slots__ = ("_clock", "_expire", "_gate", "_last", "_scheduler", "_seconds", "_timer")
@@ -98,7 +98,7 @@ class _SilenceObserver(ChainObserver[_T]):
         scheduler: abc.SchedulerBase,
         expire: Callable[[], None],
     ) -> None:
-        super().__init__(observer.on_next, observer.on_error, observer.on_completed)
+        super().__init__(observer)
         self._seconds = seconds
         self._scheduler = scheduler
         self._expire = expire
