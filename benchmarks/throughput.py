@@ -47,8 +47,8 @@ CASES = (
     Case("tokens", 1, 60_000),
     Case("cumulative", 100, 20_000),
     Case("cumulative", 1, 20_000),
-    Case("images", 100, 300),
-    Case("images", 1, 300),
+    Case("images", 100, 1_000),
+    Case("images", 1, 1_000),
 )
 
 

@@ -357,11 +357,13 @@ def _cut_plain(chunk: bytes, start: int, payloads: list[bytes]) -> int:
             return start
         payloads += found
         return end + 2
-    end = chunk.find(b"\n", start)
-    while end >= 0 and chunk.startswith(b"\n", end + 1):
-        payloads.append(chunk[start + 6 : end])
-        start = end + 2
-        if not chunk.startswith(b"data: ", start):
-            break
-        end = chunk.find(b"\n", start)
-    return start
+    value = start + 6
+    end = chunk.find(b"\n", value)
+    while chunk.startswith(b"\n\ndata: ", end):
+        payloads.append(chunk[value:end])
+        value = end + 8
+        end = chunk.find(b"\n", value)
+    if end >= 0 and chunk.startswith(b"\n", end + 1):
+        payloads.append(chunk[value:end])
+        return end + 2
+    return value - 6
