@@ -27,7 +27,7 @@ def machine() -> dict[str, Any]:
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
-        "platform": platform.platform(),
+        "platform": platform.system(),
         "processor": _processor(),
         "cpus": os.cpu_count(),
         "versions": versions,

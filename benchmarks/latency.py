@@ -6,6 +6,7 @@ is fetched once and cached. `python -m benchmarks.latency`
 
 import asyncio
 import json
+import random
 import statistics
 import time
 from collections.abc import Awaitable, Callable
@@ -86,7 +87,8 @@ async def measure(url: str, app: str, samples: int) -> dict[str, list[float]]:
     seconds: dict[str, list[float]] = {name: [] for name in peers.all()}
     try:
         for number in range(-10, samples):
-            for name, peer in peers.all().items():
+            # In an order of its own each time: what came before a request leaves its traces in it.
+            for name, peer in random.Random(number).sample([*peers.all().items()], len(seconds)):
                 taken = await peer(app)
                 if number >= 0:
                     seconds[name].append(taken)

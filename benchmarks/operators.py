@@ -38,6 +38,8 @@ def _same(value: Any) -> Any:
 
 
 CASES: dict[str, tuple[Operator, Operator | None]] = {
+    "map": (ops.map(_same), rx_ops.map(_same)),
+    "filter": (ops.filter(_same), rx_ops.filter(_same)),
     "timeout(60)": (ops.timeout(60), rx_ops.timeout(60)),
     "buffer(count=10)": (ops.buffer(count=10), rx_ops.buffer_with_count(10)),
     "buffer_with_count(10, 5)": (ops.buffer_with_count(10, 5), rx_ops.buffer_with_count(10, 5)),

@@ -129,8 +129,15 @@ def _follow(key: str, show: Callable[[str, str], str | None]) -> Callable[[Obser
     return follow
 
 
+# The Responses API of OpenAI has deltas of the reasoning too, and says the whole text once more when it is done.
+_RESPONSES_DELTA = "response.output_text.delta"
+
+
 def _piece(event: Any) -> str | None:
     """The delta in an event of a route that sends deltas."""
+    kind = _get(event, "type")
+    if isinstance(kind, str) and (kind.endswith(".done") or kind.startswith("response.")) and kind != _RESPONSES_DELTA:
+        return None
     choices = _get(event, "choices")
     holder = cast("list[Any]", choices)[0] if isinstance(choices, list) and choices else event
     delta = _get(holder, "delta")

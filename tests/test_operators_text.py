@@ -173,3 +173,16 @@ def test_deltas_inside_typed_events_are_followed():
         {"type": "message_stop"},
     ]
     assert from_observable(rx.from_iterable(events)).pipe(ops.text(), ops.to_list()).run() == ["a", "ab", "abc"]
+
+
+def test_of_the_responses_api_only_the_deltas_of_the_answer_count():
+    events = [
+        {"type": "response.created", "response": {"id": "r1"}},
+        {"type": "response.reasoning_summary_text.delta", "delta": "thinking"},
+        {"type": "response.output_text.delta", "delta": "Hel"},
+        {"type": "response.output_text.delta", "delta": "lo"},
+        {"type": "response.output_text.done", "text": "Hello"},
+        {"type": "response.completed"},
+    ]
+    assert run(ops.deltas(), *events) == ["Hel", "lo"]
+    assert run(ops.text(), *events)[-1] == "Hello"

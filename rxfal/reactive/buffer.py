@@ -14,7 +14,7 @@ from reactivex.internal import ArgumentOutOfRangeException
 from reactivex.scheduler.scheduler import Scheduler
 
 from .observer import OperatorObserver
-from .scheduler import TOLERANCE, clock_of, loop_scheduler
+from .scheduler import TOLERANCE, LoopScheduler, clock_of, loop_scheduler
 
 _T = TypeVar("_T")
 
@@ -174,7 +174,7 @@ def buffer_with_time(
 
         --1--2-----3--|
           buffer_with_time(5)
-        -----12----3--(|)
+        -----12---[]--(3|)
 
     Args:
         timespan: Seconds (or a `timedelta`) that a buffer is open for.
@@ -182,7 +182,8 @@ def buffer_with_time(
         scheduler: Where the timer runs. Left out, the subscription's scheduler, else an event loop; never a thread.
 
     Returns:
-        An operator. A buffer without items is emitted empty; open ones are emitted when the source completes.
+        An operator. A buffer without items is emitted empty, but not to a consumer that is full; open ones are
+        emitted when the source completes.
 
     Raises:
         ArgumentOutOfRangeException: For a time that is not above 0.
@@ -222,7 +223,9 @@ def buffer_with_time(
                         open_buffers.append([])
                     if due == next_close:
                         next_close += shift
-                        observer.on_next(open_buffers.popleft())
+                        items = open_buffers.popleft()
+                        if items or not _is_full(scheduler_):
+                            observer.on_next(items)
                     arm()
 
             def on_next(value: _T) -> None:
@@ -252,7 +255,7 @@ def buffer_with_time_or_count(
 
         --1-2-3-------4--|
           buffer_with_time_or_count(5, 2)
-        ----12-----3----4(|)
+        ----12---3----4--(|)
 
     Args:
         timespan: Seconds (or a `timedelta`) that a buffer is open for.
@@ -260,7 +263,8 @@ def buffer_with_time_or_count(
         scheduler: Where the timer runs. Left out, the subscription's scheduler, else an event loop; never a thread.
 
     Returns:
-        An operator. A buffer without items is emitted empty; the open one is emitted when the source completes.
+        An operator. A buffer without items is emitted empty, but not to a consumer that is full; the open one is
+        emitted when the source completes.
 
     Raises:
         ArgumentOutOfRangeException: For a time that is not above 0, or a `count` below 1.
@@ -294,10 +298,14 @@ def buffer_with_time_or_count(
                 opened = clock()
 
             def look(*_: Any) -> None:  # one timer, whatever closes the buffers: it looks how old the open one is
+                nonlocal opened
                 with lock:
                     remaining = opened + span - clock()
                     if remaining <= TOLERANCE:
-                        emit()
+                        if items or not _is_full(scheduler_):
+                            emit()
+                        else:
+                            opened = clock()
                         remaining = span
                     timer.disposable = timing.schedule_relative(remaining, look)
 
@@ -319,6 +327,11 @@ def buffer_with_time_or_count(
         return Observable(subscribe)
 
     return buffer_with_time_or_count_
+
+
+def _is_full(scheduler: abc.SchedulerBase | None) -> bool:
+    """Whether a consumer paused its sources: it would get an empty list at each interval, and keep them all."""
+    return isinstance(scheduler, LoopScheduler) and scheduler.gate.closed
 
 
 def _buffer_with_boundaries(boundaries: Observable[Any]) -> Callable[[Observable[_T]], Observable[list[_T]]]:

@@ -108,7 +108,7 @@ async def iterate(source: Observable[_T], *, buffer_size: int = BUFFER_SIZE) -> 
         >>> asyncio.run(main())
         [1, 2, 3]
     """
-    inbox: _Inbox[_T] = _Inbox(asyncio.get_running_loop(), _positive(buffer_size))
+    inbox: _Inbox[_T] = _Inbox(asyncio.get_running_loop(), positive(buffer_size))
     gate = inbox.scheduler.gate
     items = inbox.items
     half = buffer_size // 2
@@ -153,7 +153,7 @@ def iterate_blocking(source: Observable[_T], *, buffer_size: int = BUFFER_SIZE) 
         RuntimeError: At the call, on the background loop's own thread.
     """
     scheduler = LoopScheduler(foreign_background_loop("iterating a stream"))
-    return _pull(source, scheduler, _positive(buffer_size))
+    return _pull(source, scheduler, positive(buffer_size))
 
 
 def _pull(source: Observable[_T], scheduler: LoopScheduler, size: int) -> Generator[_T, None, None]:
@@ -250,7 +250,8 @@ def last_blocking(source: Observable[_T], scheduler: abc.SchedulerBase | None = 
         subscription.dispose()
 
 
-def _positive(buffer_size: int) -> int:
+def positive(buffer_size: int) -> int:
+    """The size, if a buffer can have it."""
     if buffer_size < 1:
         raise ValueError(f"buffer_size must be at least 1, not {buffer_size}")
     return buffer_size

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable, SingleAssignmentDisposable
 
-from .iterate import BUFFER_SIZE
+from .iterate import BUFFER_SIZE, positive
 from .loop import running_loop
 from .scheduler import LoopScheduler
 
@@ -22,9 +22,13 @@ def on_loop(
 ) -> Callable[[Observable[_T]], Observable[_T]]:
     """Hand the items, and the end, to an event loop, in order and from any thread.
 
-    Nothing blocks, and nothing is lost: the sources pause while more than `buffer_size` items wait for the loop.
+    Nothing blocks, and nothing is lost: the sources pause when `buffer_size` items wait for the loop.
     (reactivex's AsyncIOScheduler, given to `observe_on`, does not wake a loop from another thread; its thread-safe
     version can block.) An item that finds the loop closed ends the subscription.
+
+        --1--2--3--|
+          on_loop(loop)
+        --1--2--3--|          (each at the next turn of the loop)
 
     Args:
         loop: Where `on_next`, `on_error` and `on_completed` are to be called.
@@ -32,6 +36,10 @@ def on_loop(
 
     Returns:
         An operator.
+
+    Raises:
+        TypeError: For something that is no event loop.
+        ValueError: For a `buffer_size` below 1.
 
     Examples:
         >>> import asyncio, reactivex as rx
@@ -43,6 +51,9 @@ def on_loop(
         >>> asyncio.run(main())
         [1, 2]
     """
+    if not isinstance(loop, asyncio.AbstractEventLoop):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"on_loop takes an asyncio event loop, not {loop!r}")
+    positive(buffer_size)
 
     def on_loop_(source: Observable[_T]) -> Observable[_T]:
         def subscribe(observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:

@@ -83,12 +83,13 @@ def retry_backoff(
             def on_error(error: Exception) -> None:
                 try:
                     is_final = attempt >= attempts or (has_items and not after_items) or not _matches(error, on)
-                except Exception as failure:  # the predicate's own
-                    error, is_final = failure, True
+                    seconds = 0.0 if is_final else pause(error)
+                except Exception as failure:  # the predicate's own, or a `retry_after` that is no number
+                    error, is_final, seconds = failure, True, 0.0
                 if is_final:
                     observer.on_error(error)
                 else:
-                    current.disposable = timing.schedule_relative(pause(error), start)
+                    current.disposable = timing.schedule_relative(seconds, start)
 
             def pause(error: Exception) -> float:
                 nonlocal backoff

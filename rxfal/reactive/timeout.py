@@ -35,7 +35,7 @@ def timeout(
 
         --1--2---------->
           timeout(5)
-        --1--2-----#          (or, with other: --1--2-----| other ...)
+        --1--2----#          (or, with other: --1--2---- other ...)
 
     Args:
         duetime: Seconds or a `timedelta` of silence; or an absolute `datetime`.
@@ -46,7 +46,7 @@ def timeout(
         An operator.
 
     Raises:
-        TypeError: For a `duetime` that is no time.
+        TypeError: For a `duetime` that is no time, or an `other` that is neither Observable nor future.
 
     Examples:
         >>> import reactivex as rx
@@ -56,6 +56,8 @@ def timeout(
     """
     if not isinstance(duetime, int | float | timedelta | datetime):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"timeout takes seconds, a timedelta or a datetime, not {duetime!r}")
+    if not (other is None or isinstance(other, Observable) or is_future(other)):
+        raise TypeError(f"timeout goes on with an Observable or a future, not {other!r}")
     if other is None:
         successor: Observable[_T] = defer(lambda _: throw(_expired(duetime)))
     else:

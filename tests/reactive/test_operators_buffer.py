@@ -19,6 +19,7 @@ from reactivex.subject import Subject
 
 from rxfal import operators as ops
 from rxfal.reactive.loop import background_loop
+from rxfal.reactive.scheduler import LoopScheduler
 from rxfal.reactive.stream import from_observable
 from tests.reactive.sources import PATIENCE, Log, spin, until
 from tests.reactive.virtual_time import cold, hot, on_completed, on_error, on_next, same, sources
@@ -462,3 +463,20 @@ def test_a_time_or_count_that_makes_no_buffer_is_refused_at_the_call(arguments: 
 def test_a_number_for_boundaries_is_told_where_it_belongs():
     with pytest.raises(TypeError, match="count="):
         ops.buffer(5)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("make", [lambda o: o.buffer(seconds=0.001), lambda o: o.buffer(seconds=0.001, count=9)])
+async def test_a_full_consumer_gets_no_empty_lists_until_it_has_room(make: Any):
+    scheduler, others, subject = LoopScheduler(asyncio.get_running_loop()), Log(), Subject[int]()
+    lists: list[list[int]] = []
+    with from_observable(subject).pipe(make(ops)).subscribe(lists.append, scheduler=scheduler):
+        scheduler.gate.close()
+        del lists[:]
+        # The same timer beside it, for a consumer with room, says when several intervals have passed.
+        with from_observable(rx.never()).pipe(make(ops)).subscribe(*others.callbacks):
+            await until(lambda: len(others.items) > 5)
+            assert lists == []
+            subject.on_next(1)
+            await until(lambda: [1] in lists)
+            scheduler.gate.open()
+            await until(lambda: [] in lists)

@@ -338,3 +338,10 @@ async def _three(sink: Any) -> None:
     for number in range(3):
         sink.on_next(number)
         await spin(1)
+
+
+async def test_what_is_no_loop_or_no_size_is_refused_at_the_call():
+    with pytest.raises(TypeError, match="event loop, not None"):
+        ops.on_loop(None)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match="at least 1, not 0"):
+        ops.on_loop(asyncio.get_running_loop(), buffer_size=0)

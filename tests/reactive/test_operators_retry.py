@@ -287,3 +287,10 @@ def test_without_a_loop_no_thread_is_started_for_the_pause():
     )
     assert {thread.name for thread in threading.enumerate()} - before <= {"rxfal-loop"}
     assert done.wait(PATIENCE)
+
+
+def test_a_retry_after_that_is_no_number_is_the_end_and_not_a_silence():
+    error = Retrying()
+    error.retry_after = "soon"  # pyright: ignore[reportAttributeAccessIssue]
+    flaky, _, (end,) = play([error], [...], attempts=2)
+    assert (len(flaky.at), type(end)) == (1, TypeError)

@@ -494,3 +494,8 @@ def test_a_timer_that_is_due_inside_subscribe_is_the_end_before_the_first_item(s
         log = Log()
         source.pipe(o.timeout(0, rx.of("other"), scheduler=ImmediateScheduler())).subscribe(*log.callbacks)
         assert (log.items, log.ends) == (["other"], ["completed"])
+
+
+def test_what_can_not_be_gone_on_with_is_refused_at_the_call():
+    with pytest.raises(TypeError, match="Observable or a future, not 'x'"):
+        ops.timeout(1, "x")  # pyright: ignore[reportArgumentType]
