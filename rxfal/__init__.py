@@ -21,9 +21,9 @@ from rxfal.errors import (
     TransportError,
     ValidationError,
 )
-from rxfal.reactive.combine import Tagged, merge
 from rxfal.reactive.concurrent import Mapped
 from rxfal.reactive.iterate import iterate
+from rxfal.reactive.merge import Tagged, merge
 from rxfal.reactive.stream import ConnectableStream, Stream, from_observable
 from rxfal.verbs.call import ResponseInfo
 from rxfal.verbs.files import File

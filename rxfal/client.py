@@ -18,9 +18,10 @@ from rxfal.verbs.call import ResponseInfo, StreamCall, StreamOptions, TokenProvi
 from rxfal.verbs.files import File, FileSource
 from rxfal.verbs.storage import Keep, Lifecycle, UploadStream
 from rxfal.wire.config import Config, key_from_env
-from rxfal.wire.credentials import Credentials, KeySource, TokenCache
+from rxfal.wire.credentials import Credentials, KeySource
 from rxfal.wire.http import Http
 from rxfal.wire.sse import ServerSentEvent
+from rxfal.wire.tokens import TokenCache
 
 _T = TypeVar("_T")
 _In = TypeVar("_In")

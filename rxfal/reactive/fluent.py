@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from reactivex import Observable, typing
 from reactivex import operators as ops
 
-from . import per_item
+from .operators import per_item
 
 __all__ = ["Fluent"]
 

@@ -13,14 +13,15 @@ from reactivex import ConnectableObservable, Observable, abc, typing
 from reactivex.disposable import Disposable
 from reactivex.scheduler import CurrentThreadScheduler
 
-from . import buffer as _buffer
-from . import timeout as _timeout
-from .combine import sequence_equal, share
 from .fluent import Fluent
 from .gate import DemandGate
 from .iterate import BUFFER_SIZE, iterate, iterate_blocking, last, last_blocking
 from .loop import current_loop, is_subscribing, running_loop, subscribing
 from .observer import ChainObserver, OutermostObserver, refuse_coroutine_functions
+from .operators import buffer as _buffer
+from .operators import timeout as _timeout
+from .operators.sequence_equal import sequence_equal
+from .operators.share import share
 from .reader import Reader, Sink
 from .scheduler import LoopScheduler
 

@@ -15,11 +15,11 @@ from pydantic import SecretStr
 from rxfal.errors import ApiError, CredentialsError, DecodeError, FalError
 from rxfal.reactive.observer import refuse_coroutine_functions
 from rxfal.wire.config import Config
-from rxfal.wire.credentials import TokenCache
 from rxfal.wire.endpoints import Endpoint, encode_query
 from rxfal.wire.failures import unshown
 from rxfal.wire.http import Http, Request, Response
 from rxfal.wire.payload import encode_json
+from rxfal.wire.tokens import TokenCache
 
 from .inputs import PreparedInput
 from .silence import SilenceLimit

@@ -9,7 +9,7 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 from urllib.parse import quote, unquote
 
 import aiohttp
@@ -21,14 +21,12 @@ from yarl import URL
 from rxfal._version import __version__
 from rxfal.errors import ApiError, DecodeError, StreamTimeoutError, TransportError
 from rxfal.wire.config import Config
+from rxfal.wire.credentials import Credentials
 from rxfal.wire.endpoints import may_see_credential
 from rxfal.wire.failures import Sent, error_from_response, transport_error, unshown
 from rxfal.wire.payload import PayloadDecoder
 from rxfal.wire.response import BROKEN, Response, beginning_of, let_go
 from rxfal.wire.session import LoopSession, Sessions
-
-if TYPE_CHECKING:
-    from rxfal.wire.credentials import Credentials
 
 __all__ = ["Http", "Request", "Response"]
 
@@ -81,7 +79,7 @@ class Http:
         credentials: Where the key comes from.
     """
 
-    def __init__(self, config: Config, credentials: "Credentials") -> None:
+    def __init__(self, config: Config, credentials: Credentials) -> None:
         self.config = config
         self.credentials = credentials
         self._sessions = Sessions(config.connect_timeout)

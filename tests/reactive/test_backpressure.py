@@ -14,9 +14,9 @@ from reactivex import Observable
 from reactivex.disposable import Disposable
 from reactivex.subject import Subject
 
-from rxfal.reactive.combine import merge
 from rxfal.reactive.gate import DemandGate
 from rxfal.reactive.iterate import BUFFER_SIZE, iterate
+from rxfal.reactive.merge import merge
 from rxfal.reactive.reader import Sink
 from rxfal.reactive.stream import Stream, create, from_observable
 from tests.reactive.sources import PATIENCE, Counter, Log, Source, spin, until

@@ -14,7 +14,7 @@ from reactivex import Observable
 from reactivex.internal import SequenceContainsNoElementsError
 from reactivex.subject import BehaviorSubject, Subject
 
-from rxfal.reactive.combine import merge
+from rxfal.reactive.merge import merge
 from rxfal.reactive.reader import Sink
 from rxfal.reactive.stream import Stream, create, from_observable
 from tests.reactive.sources import END, PATIENCE, Log, Source, spin, until

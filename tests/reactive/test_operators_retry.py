@@ -15,7 +15,7 @@ from reactivex.testing import TestScheduler
 
 from rxfal import operators as ops
 from rxfal.errors import ApiError, TransportError, ValidationError
-from rxfal.reactive import retry
+from rxfal.reactive.operators import retry
 from rxfal.reactive.stream import create
 from tests.reactive import virtual_time
 from tests.reactive.sources import PATIENCE, Log, Source, spin, until

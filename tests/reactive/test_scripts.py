@@ -19,8 +19,8 @@ sys.modules["rxfal"] = package
 
 import reactivex as rx
 from rxfal.reactive.stream import create, from_observable
-from rxfal.reactive.combine import merge
-from rxfal.reactive.timeout import timeout
+from rxfal.reactive.merge import merge
+from rxfal.reactive.operators.timeout import timeout
 from rxfal.reactive.loop import background_loop
 
 closed = []

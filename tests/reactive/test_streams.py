@@ -13,7 +13,7 @@ from reactivex import ConnectableObservable, Observable
 from reactivex import operators as rx_ops
 from reactivex.subject import Subject
 
-from rxfal.reactive.combine import Tagged, merge
+from rxfal.reactive.merge import Tagged, merge
 from rxfal.reactive.stream import ConnectableStream, Stream, from_observable
 from tests.reactive.sources import END, Log, Source, spin, until
 

@@ -14,8 +14,8 @@ from reactivex import Observable
 from reactivex.scheduler import NewThreadScheduler
 from reactivex.subject import Subject
 
-from rxfal.reactive.combine import merge
 from rxfal.reactive.iterate import iterate
+from rxfal.reactive.merge import merge
 from rxfal.reactive.reader import Sink
 from rxfal.reactive.stream import create, from_observable
 from tests.reactive.sources import PATIENCE, Counter

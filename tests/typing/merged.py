@@ -6,8 +6,8 @@ from typing import assert_type
 import reactivex as rx
 from reactivex import Observable
 
-from rxfal.reactive.combine import Tagged, merge
 from rxfal.reactive.iterate import iterate
+from rxfal.reactive.merge import Tagged, merge
 from rxfal.reactive.stream import Stream, from_observable
 
 

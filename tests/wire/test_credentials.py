@@ -12,8 +12,9 @@ from pydantic import SecretStr
 
 from rxfal.errors import ApiError, CredentialsError
 from rxfal.wire.config import Config
-from rxfal.wire.credentials import Credentials, TokenCache
+from rxfal.wire.credentials import Credentials
 from rxfal.wire.http import Http
+from rxfal.wire.tokens import TokenCache
 from tests.wire.servers import answer, replies, scripted
 
 MakeHttp = Callable[..., Http]
@@ -128,7 +129,7 @@ async def test_an_answer_that_is_no_token_is_a_credentials_error(make_http: Make
 
 async def test_a_token_is_renewed_before_it_expires(make_http: MakeHttp, monkeypatch: pytest.MonkeyPatch):
     now = 1000.0
-    monkeypatch.setattr("rxfal.wire.credentials.time.monotonic", lambda: now)
+    monkeypatch.setattr("rxfal.wire.tokens.time.monotonic", lambda: now)
     async with scripted(replies(answer(b'"one"'), answer(b'"two"'))) as server:
         tokens = TokenCache(make_http(server.url))
         assert (await tokens.token("flux")).get_secret_value() == "one"

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable, SingleAssignmentDisposable
 
-from .iterate import BUFFER_SIZE, positive
-from .loop import running_loop
-from .scheduler import LoopScheduler
+from rxfal.reactive.iterate import BUFFER_SIZE, positive
+from rxfal.reactive.loop import running_loop
+from rxfal.reactive.scheduler import LoopScheduler
 
 _T = TypeVar("_T")
 

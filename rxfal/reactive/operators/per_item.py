@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from reactivex import Observable, abc, typing
 from reactivex.internal.basic import identity
 
-from .observer import OperatorObserver
+from rxfal.reactive.observer import OperatorObserver
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")

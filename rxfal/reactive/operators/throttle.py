@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 from reactivex import Observable, abc, typing
 from reactivex.disposable import CompositeDisposable, SerialDisposable
 
-from .scheduler import loop_scheduler
+from rxfal.reactive.scheduler import loop_scheduler
 
 _T = TypeVar("_T")
 

@@ -13,11 +13,10 @@ from reactivex.internal.utils import is_future
 from reactivex.scheduler.scheduler import Scheduler
 
 from rxfal.errors import StreamTimeoutError
-
-from .gate import DemandGate
-from .loop import call_after_poll
-from .observer import OperatorObserver
-from .scheduler import TOLERANCE, LoopScheduler, clock_of, loop_scheduler
+from rxfal.reactive.gate import DemandGate
+from rxfal.reactive.loop import call_after_poll
+from rxfal.reactive.observer import OperatorObserver
+from rxfal.reactive.scheduler import TOLERANCE, LoopScheduler, clock_of, loop_scheduler
 
 _T = TypeVar("_T")
 

@@ -13,8 +13,8 @@ from reactivex.disposable import CompositeDisposable, SerialDisposable, SingleAs
 from reactivex.internal import ArgumentOutOfRangeException
 from reactivex.scheduler.scheduler import Scheduler
 
-from .observer import OperatorObserver
-from .scheduler import TOLERANCE, LoopScheduler, clock_of, loop_scheduler
+from rxfal.reactive.observer import OperatorObserver
+from rxfal.reactive.scheduler import TOLERANCE, LoopScheduler, clock_of, loop_scheduler
 
 _T = TypeVar("_T")
 

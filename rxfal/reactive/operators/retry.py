@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from reactivex import Observable, abc
 from reactivex.disposable import SerialDisposable
 
-from .scheduler import loop_scheduler
+from rxfal.reactive.scheduler import loop_scheduler
 
 _T = TypeVar("_T")
 

@@ -1,0 +1,35 @@
+"""`sequence_equal` that takes a Stream for the Observable it is, though it is iterable too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from reactivex import Observable, typing
+from reactivex import operators as ops
+
+_T = TypeVar("_T")
+
+
+def sequence_equal(
+    second: Observable[_T] | Iterable[_T], comparer: typing.Comparer[_T] | None = None
+) -> Callable[[Observable[_T]], Observable[bool]]:
+    """Whether two sequences have equal items and ends; reactivex's own, which would iterate a second Stream and block.
+
+    Args:
+        second: An Observable or an iterable.
+        comparer: Whether two items are equal; `==`, if left out.
+
+    Returns:
+        An operator that emits one bool.
+
+    Examples:
+        >>> import reactivex as rx
+        >>> from rxfal import from_observable, operators as ops
+        >>> from_observable(rx.of(1, 2)).pipe(ops.sequence_equal(from_observable(rx.of(1, 2)))).run()
+        True
+    """
+    if isinstance(second, Observable):  # a Stream is iterable too, and reactivex looks at that first
+        stream = second
+        second = Observable(lambda observer, scheduler=None: stream.subscribe(observer, scheduler=scheduler))
+    return ops.sequence_equal(second, comparer)
