@@ -3,34 +3,39 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from functools import partial
-from typing import Any, Generic, NamedTuple, TypeVar, overload
+from typing import Any, Generic, NamedTuple, overload
 
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, SingleAssignmentDisposable
+from typing_extensions import TypeVar
 
 from .stream import Stream
 
 _T = TypeVar("_T")
+_Key = TypeVar("_Key", bound=Hashable)
+_Tag = TypeVar("_Tag", bound=Hashable, default=str)
 
 
-class Tagged(NamedTuple, Generic[_T]):
+class Tagged(NamedTuple, Generic[_T, _Tag]):
     """An item of a tagged merge, and which stream it came from.
 
+    `Tagged[Answer]` is an `Answer` with a text as its tag, `Tagged[Answer, int]` one with a number.
+
     Attributes:
-        tag: The name that `merge` was given for the stream.
+        tag: What `merge` was given to tell the stream by: a text, or anything that can be a dict's key.
         value: The item.
     """
 
-    tag: str
+    tag: _Tag
     value: _T
 
 
 @overload
 def merge(*sources: Observable[_T]) -> Stream[_T]: ...
 @overload
-def merge(sources: Mapping[str, Observable[_T]], /) -> Stream[Tagged[_T]]: ...
+def merge(sources: Mapping[_Key, Observable[_T]], /) -> Stream[Tagged[_T, _Key]]: ...
 @overload
 def merge(**sources: Observable[_T]) -> Stream[Tagged[_T]]: ...
 def merge(*sources: Any, **tagged: Any) -> Any:
@@ -41,7 +46,7 @@ def merge(*sources: Any, **tagged: Any) -> Any:
     subscription's demand gate: a full consumer holds every one of them back.
 
     Args:
-        sources: Streams or other Observables; or one mapping from tags to them.
+        sources: Streams or other Observables; or one mapping from tags to them. Any key of a dict can be a tag.
         tagged: Streams by tag, as keywords.
 
     Returns:
@@ -64,13 +69,14 @@ def merge(*sources: Any, **tagged: Any) -> Any:
     for source in (*sources, *tagged.values()):
         if not isinstance(source, Observable):
             raise TypeError(f"merge takes Observables, not {type(source).__name__}")
-    names = ", ".join([*tagged, *(getattr(source, "name", "observable") for source in sources)])
-    pairs: list[tuple[str | None, Observable[Any]]] = [*((None, source) for source in sources), *tagged.items()]
-    return Stream(partial(_subscribe_all, pairs), name=f"merge({names})")
+    names = map(str, tagged) if tagged else (getattr(source, "name", "observable") for source in sources)
+    every = list(sources or tagged.values())
+    return Stream(partial(_subscribe_all, every, list(tagged)), name=f"merge({', '.join(names)})")
 
 
 def _subscribe_all(
-    sources: list[tuple[str | None, Observable[Any]]],
+    sources: list[Observable[Any]],
+    tags: list[Hashable],
     observer: abc.ObserverBase[Any],
     scheduler: abc.SchedulerBase | None = None,
 ) -> abc.DisposableBase:
@@ -82,7 +88,7 @@ def _subscribe_all(
         with lock:
             emit(value)
 
-    def on_next_tagged(tag: str, value: Any) -> None:
+    def on_next_tagged(tag: Hashable, value: Any) -> None:
         with lock:
             emit(Tagged(tag, value))
 
@@ -100,10 +106,9 @@ def _subscribe_all(
     if not sources:
         observer.on_completed()
     subscriptions = CompositeDisposable()
-    for tag, source in sources:
+    handlers = [partial(on_next_tagged, tag) for tag in tags] or [on_next] * len(sources)
+    for source, handler in zip(sources, handlers):
         subscription = SingleAssignmentDisposable()
         subscriptions.add(subscription)
-        subscription.disposable = source.subscribe(
-            on_next if tag is None else partial(on_next_tagged, tag), on_error, on_completed, scheduler=scheduler
-        )
+        subscription.disposable = source.subscribe(handler, on_error, on_completed, scheduler=scheduler)
     return subscriptions

@@ -12,7 +12,7 @@ import functools
 import inspect
 import types
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable, SingleAssignmentDisposable
@@ -21,7 +21,13 @@ from reactivex.internal import noop
 from .loop import is_subscribing
 from .scheduler import LoopScheduler
 
+_T = TypeVar("_T")
 _T_in = TypeVar("_T_in", contravariant=True)
+
+# A subscriber's callbacks: whatever they return is let go, so that a `label.set_text` that returns itself will do.
+OnNext: TypeAlias = Callable[[_T], object]
+OnError: TypeAlias = Callable[[Exception], object]
+OnCompleted: TypeAlias = Callable[[], object]
 
 
 class ChainObserver(abc.ObserverBase[_T_in]):
@@ -31,9 +37,9 @@ class ChainObserver(abc.ObserverBase[_T_in]):
 
     def __init__(
         self,
-        on_next: abc.OnNext[_T_in] | None,
-        on_error: abc.OnError | None,
-        on_completed: abc.OnCompleted | None,
+        on_next: OnNext[_T_in] | None,
+        on_error: OnError | None,
+        on_completed: OnCompleted | None,
     ) -> None:
         self._on_next = on_next or noop
         self._on_error = on_error or self._unhandled
@@ -84,7 +90,7 @@ class ChainObserver(abc.ObserverBase[_T_in]):
         """Take the source's disposable, to be disposed at the end; at once if the end came first."""
         self._subscription.disposable = subscription
 
-    def _end(self, callback: Callable[..., None], *args: Exception) -> None:
+    def _end(self, callback: Callable[..., object], *args: Exception) -> None:
         self.is_stopped = True
         try:
             callback(*args)
@@ -118,9 +124,9 @@ class OutermostObserver(ChainObserver[_T_in]):
 
     def __init__(
         self,
-        on_next: abc.OnNext[_T_in] | None,
-        on_error: abc.OnError | None,
-        on_completed: abc.OnCompleted | None,
+        on_next: OnNext[_T_in] | None,
+        on_error: OnError | None,
+        on_completed: OnCompleted | None,
         name: str,
         loop: Callable[[], asyncio.AbstractEventLoop],
     ) -> None:
@@ -128,7 +134,7 @@ class OutermostObserver(ChainObserver[_T_in]):
         self._name = name
         self._loop = loop
 
-    def _end(self, callback: Callable[..., None], *args: Exception) -> None:
+    def _end(self, callback: Callable[..., object], *args: Exception) -> None:
         try:
             super()._end(callback, *args)
         except BaseException as error:

@@ -17,7 +17,7 @@ from .fluent import Fluent
 from .gate import DemandGate
 from .iterate import BUFFER_SIZE, iterate, iterate_blocking, last, last_blocking
 from .loop import current_loop, is_subscribing, running_loop, subscribing
-from .observer import ChainObserver, OutermostObserver, refuse_coroutine_functions
+from .observer import ChainObserver, OnCompleted, OnError, OnNext, OutermostObserver, refuse_coroutine_functions
 from .operators import buffer as _buffer
 from .operators import timeout as _timeout
 from .operators.sequence_equal import sequence_equal
@@ -57,9 +57,9 @@ class Stream(Fluent[_T_out]):
 
     def subscribe(
         self,
-        on_next: abc.ObserverBase[_T_out] | abc.OnNext[_T_out] | None = None,
-        on_error: abc.OnError | None = None,
-        on_completed: abc.OnCompleted | None = None,
+        on_next: abc.ObserverBase[_T_out] | OnNext[_T_out] | None = None,
+        on_error: OnError | None = None,
+        on_completed: OnCompleted | None = None,
         *,
         scheduler: abc.SchedulerBase | None = None,
     ) -> abc.DisposableBase:

@@ -186,6 +186,12 @@ def test_a_mapping_may_have_tags_that_are_no_names():
     assert list(merge({"fal-ai/a b": rx.of(1)})) == [Tagged("fal-ai/a b", 1)]
 
 
+def test_anything_that_can_be_a_key_can_be_a_tag():
+    stream = merge({None: rx.of("a"), 0: rx.of("b"), ("gpt", 4): rx.of("c")})
+    assert stream.name == "merge(None, 0, ('gpt', 4))"
+    assert {item.tag: item.value for item in stream} == {None: "a", 0: "b", ("gpt", 4): "c"}
+
+
 @pytest.mark.parametrize("tagged", [False, True])
 async def test_the_first_error_ends_a_merge_and_cancels_the_other_readers(tagged: bool):
     one, two, log = Source(), Source(), Log()

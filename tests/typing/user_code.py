@@ -60,6 +60,15 @@ async def merged() -> None:
     rxfal.merge(a, b).subscribe(lambda answer: print(answer.output), print, lambda: print("done"))
 
 
+class Label:
+    def set_text(self, text: str) -> "Label":
+        return self
+
+
+def callbacks_may_return_something(texts: rxfal.Stream[str], label: Label, seen: list[str], ended: set[str]) -> None:
+    texts.subscribe(label.set_text, lambda error: label, lambda: ended.discard("texts"))
+
+
 async def a_client_of_ones_own() -> None:
     async with rxfal.Client("key") as client:
         assert_type(client.stream("fal-ai/any-llm", output=Answer), rxfal.Stream[Answer])
