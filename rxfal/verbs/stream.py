@@ -14,7 +14,7 @@ from pydantic_core import from_json
 from rxfal.errors import ApiError, DecodeError
 from rxfal.reactive.reader import Sink
 from rxfal.reactive.stream import Stream, create
-from rxfal.wire.failures import error_from_response
+from rxfal.wire.failures import error_from_response, status_in
 from rxfal.wire.http import Response
 from rxfal.wire.payload import PayloadDecoder
 from rxfal.wire.sse import ServerSentEvent, SSEDecoder
@@ -109,11 +109,9 @@ def _event_error(data: bytes, response: Response, endpoint: str) -> ApiError:
         body: Any = from_json(data)
     except ValueError:
         body = None
-    status = cast("dict[str, Any]", body).get("status") if isinstance(body, dict) else None
-    if not isinstance(status, int) or not 400 <= status < 600:
-        status = 500
+    inner = cast("dict[str, Any]", body).get("error") if isinstance(body, dict) else None
     return error_from_response(
-        status, response.headers, data, endpoint=endpoint, sent=response.sent, secrets=response.secrets
+        status_in(body, inner), response.headers, data, endpoint=endpoint, sent=response.sent, secrets=response.secrets
     )
 
 

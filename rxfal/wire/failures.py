@@ -14,6 +14,7 @@ import time
 import traceback
 from collections.abc import Collection, Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any, Literal, cast
 
 import aiohttp
@@ -21,7 +22,16 @@ from pydantic_core import from_json
 
 from rxfal.errors import ApiError, DecodeError, TransportError, TransportKind, ValidationError
 
-__all__ = ["Sent", "error_from_response", "masked", "retry_after_seconds", "transport_error", "unshown"]
+__all__ = [
+    "Sent",
+    "error_from_response",
+    "error_from_value",
+    "masked",
+    "retry_after_seconds",
+    "status_in",
+    "transport_error",
+    "unshown",
+]
 
 Sent = Literal["nothing", "key", "token"]
 """The credential that a request carried."""
@@ -58,11 +68,7 @@ def error_from_response(
     sent: Sent = "key",
     secrets: Collection[str] = (),
 ) -> ApiError:
-    """The error that a response stands for.
-
-    Understands fal's bodies: `detail` as a list of field errors or as text, `message`, `error` as text or with a
-    `message` inside; an HTML page of a gateway becomes its title. A 422 is a `ValidationError`. A redirect is an error
-    too: it is not followed, since the request carries a credential.
+    """The error that a response stands for; see `error_from_value`.
 
     Args:
         status: The HTTP status, 300 or more.
@@ -74,11 +80,34 @@ def error_from_response(
     """
     for secret in secrets:
         body = body.replace(secret.encode(), b"***")
-    value = _decoded(body)
+    return error_from_value(status, _decoded(body), headers, endpoint=endpoint, sent=sent)
+
+
+def error_from_value(
+    status: int,
+    value: Any,
+    headers: Mapping[str, str] = MappingProxyType({}),
+    *,
+    endpoint: str | None = None,
+    sent: Sent | None = None,
+) -> ApiError:
+    """The error that a decoded body stands for, or the data of an event.
+
+    Understands fal's bodies: `detail` as a list of field errors or as text, `message`, `error` as text or with a
+    `message` inside; an HTML page of a gateway becomes its title. A 422 is a `ValidationError`. A redirect is an error
+    too: it is not followed, since the request carries a credential.
+
+    Args:
+        status: The HTTP status, 300 or more.
+        value: What says the error: decoded JSON, or text, or None.
+        headers: The response's headers.
+        endpoint: Where it happened.
+        sent: The credential that the request carried; None where it has nothing to do with the error.
+    """
     text = _text_of(value) or _reason(status)
     if 300 <= status < 400:
         text = f"the server redirects to {_target(headers)}, which rxfal does not follow; name the right address"
-    elif status == 401:
+    elif status == 401 and sent is not None:
         text = f"{text}: {_REFUSED[sent]}"
     elif status in _NEXT_STEP:
         text = f"{text}: {_NEXT_STEP[status]}"
@@ -98,6 +127,22 @@ def error_from_response(
         retry_after=retry_after_seconds(headers.get("Retry-After")),
         endpoint=endpoint,
     )
+
+
+def status_in(*values: Any, default: int = 500) -> int:
+    """The HTTP status that the data of an error names, at its `status` or `code`; that of the first value that has one.
+
+    Examples:
+        >>> status_in({"status": 503}), status_in({"code": "429"}), status_in({"code": "rate_limit"}, None)
+        (503, 429, 500)
+    """
+    for value in values:
+        if isinstance(value, dict):
+            for name in ("status", "code"):
+                found = cast(dict[str, Any], value).get(name)
+                if isinstance(found, (int, str)) and re.fullmatch("[45][0-9][0-9]", str(found)):
+                    return int(found)
+    return default
 
 
 def _decoded(body: bytes) -> Any:

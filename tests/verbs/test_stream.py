@@ -391,6 +391,27 @@ async def test_an_event_named_error_ends_the_stream(server: FalServer, client: r
 
 
 @pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        ('{"detail": "busy", "status": 503}', 503),
+        ('{"error": {"message": "slow down", "code": 429}}', 429),
+        ('{"error": {"message": "slow down", "code": "429"}}', 429),
+        ('{"code": "rate_limit", "error": "429"}', 500),
+        ('{"status": 200, "code": true}', 500),
+        ("[503]", 500),
+        ("503", 500),
+        ("busy", 500),
+    ],
+)
+async def test_an_event_named_error_has_the_status_that_its_data_names(
+    server: FalServer, client: rxfal.Client, data: str, status: int
+) -> None:
+    server.script("me/fails", [Bytes(f"event: error\ndata: {data}\n\n".encode())])
+    _, error = await failure_of(client.stream("me/fails"), rxfal.ApiError)
+    assert error.status == status
+
+
+@pytest.mark.parametrize(
     ("end", "kind"),
     [(Disconnect("cut"), "cut short"), (Disconnect("mid-chunk"), "cut short"), (Disconnect("reset"), "reset")],
 )
