@@ -1,5 +1,8 @@
 """Client and the default client: where the key comes from, what is closed when."""
 
+import inspect
+from typing import Any
+
 import pytest
 from pydantic import SecretStr
 
@@ -61,3 +64,39 @@ def test_reprs_show_where_and_no_key() -> None:
     client = rxfal.Client("secret-key", config=rxfal.Config(base_url="http://127.0.0.1:8600"))
     assert repr(client) == "Client(http://127.0.0.1:8600)"
     assert repr(client.stream("me/app")) == "<Stream me/app>"
+
+
+OPTIONS = {
+    "path": None,
+    "method": "POST",
+    "query": None,
+    "headers": None,
+    "timeout": 60.0,
+    "response_timeout": 600.0,
+    "auto_upload": True,
+    "auth": "key",
+    "token_provider": None,
+    "on_open": None,
+}
+
+
+def defaults(verb: Any) -> dict[str, Any]:
+    return {name: parameter.default for name, parameter in inspect.signature(verb).parameters.items()}
+
+
+@pytest.mark.parametrize("verb", [rxfal.stream, rxfal.Client().stream], ids=["function", "method"])
+def test_the_signature_of_stream_has_every_option_with_its_default(verb: Any) -> None:
+    assert defaults(verb) == {"app": inspect.Parameter.empty, "input": None, "output": None, **OPTIONS}
+
+
+def test_the_verbs_that_take_the_options_of_stream_show_them_too() -> None:
+    assert OPTIONS.items() <= defaults(rxfal.stream_events).items()
+    assert OPTIONS.items() <= defaults(rxfal.map_concurrent).items()
+
+
+@pytest.mark.parametrize(
+    "verb", [rxfal.stream, rxfal.stream_events, lambda app, **o: rxfal.map_concurrent([], app, **o)]
+)
+def test_an_option_that_there_is_not_is_refused_at_the_call(verb: Any) -> None:
+    with pytest.raises(TypeError, match="unexpected option 'timeot': there are path, method"):
+        verb("me/app", timeot=5)

@@ -5,16 +5,14 @@ Two language models, an image model and a speech model; the art itself is in `wo
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from . import pictures, sounds, words
+from .apps import App
 
-if TYPE_CHECKING:
-    from .server import FalServer
-
-__all__ = ["BARD", "JULIA", "LLM", "SPEECH", "add_models"]
+__all__ = ["BARD", "JULIA", "LLM", "SPEECH", "built_in"]
 
 LLM = "fal-ai/any-llm"
 """A language model that explains, at 45 tokens a second."""
@@ -56,15 +54,19 @@ class SpeechInput(_Input):
     text: str = Field(min_length=1, max_length=2000, validation_alias=AliasChoices("prompt", "text"))
 
 
-def add_models(server: "FalServer") -> None:
-    """Registers the built-in models; `server.pace` stretches their time, and 0 leaves it out."""
+def built_in(pace: Callable[[], float]) -> dict[str, App]:
+    """The built-in models by their endpoints.
+
+    Args:
+        pace: Gives the factor on the time that they take; asked each time that one waits, and 0 leaves the waiting out.
+    """
 
     async def wait(seconds: float) -> None:
-        if server.pace > 0:
-            await asyncio.sleep(seconds * server.pace)
+        factor = pace()
+        if factor > 0:
+            await asyncio.sleep(seconds * factor)
 
-    def language(endpoint: str, write: Callable[[str], str], thinking: float, tokens_per_second: float) -> None:
-        @server.app(endpoint)
+    def language(write: Callable[[str], str], thinking: float, tokens_per_second: float) -> App:
         async def model(input: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
             asked = LanguageInput.model_validate(input)
             pieces = words.tokens(write(asked.prompt))[: asked.max_tokens]
@@ -77,10 +79,8 @@ def add_models(server: "FalServer") -> None:
                 await wait(interval)
             yield {"output": text, "partial": False, "reasoning": None, "error": None}
 
-    language(LLM, words.prose, thinking=0.2, tokens_per_second=45)
-    language(BARD, words.verse, thinking=0.5, tokens_per_second=28)
+        return App(model)
 
-    @server.app(JULIA)
     async def julia(input: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
         asked = ImageInput.model_validate(input)
         picture = pictures.JuliaSet(asked.prompt, asked.size)
@@ -95,9 +95,15 @@ def add_models(server: "FalServer") -> None:
             }
             await wait(_PASS_SECONDS)
 
-    @server.app(SPEECH, content_type="audio/wav")
     async def speech(input: dict[str, Any]) -> AsyncGenerator[bytes, None]:
         asked = SpeechInput.model_validate(input)
         for piece in sounds.speak(asked.text):
             yield piece
             await wait(_LETTER_SECONDS)
+
+    return {
+        LLM: language(words.prose, thinking=0.2, tokens_per_second=45),
+        BARD: language(words.verse, thinking=0.5, tokens_per_second=28),
+        JULIA: App(julia),
+        SPEECH: App(speech, content_type="audio/wav"),
+    }

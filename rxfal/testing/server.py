@@ -18,6 +18,7 @@ from rxfal.wire.config import Config
 from .access import Access
 from .apps import App, Handler
 from .journal import Journal, RecordedRequest
+from .models import built_in
 from .rest import Rest, StoredFile
 from .routes import Routes, Script
 from .steps import Step
@@ -225,9 +226,8 @@ class FalServer:
 
     def add_models(self) -> None:
         """Registers the built-in models: two language models, an image model and a speech model."""
-        from .models import add_models
-
-        add_models(self)
+        for endpoint, app in built_in(lambda: self.pace).items():
+            self._routes.add_app(endpoint, app)
 
     # Life
 

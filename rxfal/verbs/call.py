@@ -7,7 +7,7 @@ import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any, Literal, NamedTuple, TypedDict, cast
+from typing import Annotated, Any, Literal, NamedTuple, TypedDict, cast
 
 from multidict import CIMultiDict
 from pydantic import SecretStr
@@ -17,11 +17,12 @@ from rxfal.reactive.observer import refuse_coroutine_functions
 from rxfal.wire.config import Config
 from rxfal.wire.endpoints import Endpoint, encode_query
 from rxfal.wire.failures import unshown
-from rxfal.wire.http import Http, Request, Response
+from rxfal.wire.http import Request, Response
 from rxfal.wire.payload import encode_json
-from rxfal.wire.tokens import TokenCache
 
+from .connected import Connections
 from .inputs import PreparedInput
+from .options import Default, complete
 from .silence import SilenceLimit
 from .storage import uploader
 
@@ -50,41 +51,33 @@ class ResponseInfo(NamedTuple):
 
 
 class StreamOptions(TypedDict, total=False):
-    """The options of `Client.stream` but `output`, for type checkers; their meaning stands there."""
+    """The options of a request that streams; their meaning stands at `rxfal.stream`."""
 
-    path: str | None
-    method: str
-    query: Mapping[str, Any] | None
-    headers: Mapping[str, str] | None
-    timeout: float | None
-    response_timeout: float | None
-    auto_upload: bool
-    auth: Literal["key", "token"]
-    token_provider: TokenProvider | None
-    on_open: Callable[[ResponseInfo], None] | None
+    path: Annotated[str | None, Default(None)]
+    method: Annotated[str, Default("POST")]
+    query: Annotated[Mapping[str, Any] | None, Default(None)]
+    headers: Annotated[Mapping[str, str] | None, Default(None)]
+    timeout: Annotated[float | None, Default(60.0)]
+    response_timeout: Annotated[float | None, Default(600.0)]
+    auto_upload: Annotated[bool, Default(True)]
+    auth: Annotated[Literal["key", "token"], Default("key")]
+    token_provider: Annotated[TokenProvider | None, Default(None)]
+    on_open: Annotated[Callable[[ResponseInfo], object] | None, Default(None)]
 
 
 class StreamCall:
-    """One call of `stream`, checked at the call; each subscription sends a request of its own. See `Client.stream`."""
+    """One call of a verb that streams, checked when it is made; each subscription sends a request of its own.
 
-    def __init__(
-        self,
-        http: Http,
-        tokens: TokenCache,
-        app: str,
-        input: Any = None,
-        *,
-        path: str | None = None,
-        method: str = "POST",
-        query: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
-        timeout: float | None = 60.0,
-        response_timeout: float | None = 600.0,
-        auto_upload: bool = True,
-        auth: Literal["key", "token"] = "key",
-        token_provider: TokenProvider | None = None,
-        on_open: Callable[[ResponseInfo], None] | None = None,
-    ) -> None:
+    Args:
+        connections: The client's.
+        app: As for `rxfal.stream`, like the others.
+        input: The model's input.
+        options: Those that were given.
+    """
+
+    def __init__(self, connections: Connections, app: str, input: Any, options: StreamOptions) -> None:
+        given = complete(StreamOptions, options)
+        auth, token_provider, on_open = given["auth"], given["token_provider"], given["on_open"]
         if auth not in ("key", "token"):
             raise ValueError(f"auth is 'key' or 'token', not {auth!r}")
         if token_provider is not None and auth != "token":
@@ -92,21 +85,22 @@ class StreamCall:
         _check_callable("token_provider", token_provider)
         _check_callable("on_open", on_open)
         refuse_coroutine_functions(on_open=on_open)
+        http = connections.http
         self.endpoint = Endpoint.parse(app, http.config)
         self.http = http
-        self._tokens = tokens
-        self._timeout = _checked_seconds("timeout", timeout)
-        self._path = path
-        self._auth = auth
-        self._token_provider = token_provider
-        self._on_open = on_open
-        self._input = PreparedInput(input, find_files=auto_upload)
+        self._tokens = connections.tokens
+        self._timeout = _checked_seconds("timeout", given["timeout"])
+        self._path: str | None = given["path"]
+        self._auth: Literal["key", "token"] = auth
+        self._token_provider: TokenProvider | None = token_provider
+        self._on_open: Callable[[ResponseInfo], object] | None = on_open
+        self._input = PreparedInput(input, find_files=given["auto_upload"])
         self._request = Request(
-            method=_checked_method(method),
-            url=self.endpoint.stream_url(http.config, path=path, query=query),
+            method=_checked_method(given["method"]),
+            url=self.endpoint.stream_url(http.config, path=self._path, query=given["query"]),
             endpoint=self.endpoint.id,
-            headers=_checked_headers(headers or {}),
-            response_timeout=_checked_seconds("response_timeout", response_timeout),
+            headers=_checked_headers(given["headers"] or {}),
+            response_timeout=_checked_seconds("response_timeout", given["response_timeout"]),
         )
         # With texts in the places of its files: whatever else is wrong with the input is said now.
         self._request = self._with_input(self._input.value(dict.fromkeys(self._input.uploads, "")))

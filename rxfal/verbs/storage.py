@@ -21,6 +21,7 @@ from rxfal.reactive.stream import Stream, create
 from rxfal.wire.http import Http, Request
 from rxfal.wire.payload import PayloadDecoder, encode_json
 
+from .connected import Connected
 from .files import BLOCK_SIZE, Contents, File, FileSource, Upload
 from .inputs import Uploaded, transform_input
 
@@ -30,12 +31,12 @@ __all__ = [
     "File",
     "Keep",
     "Lifecycle",
+    "StorageVerbs",
     "Upload",
     "UploadProgress",
     "UploadStream",
     "Uploaded",
     "transform_input",
-    "upload",
     "uploader",
 ]
 
@@ -142,57 +143,62 @@ class UploadStream(Stream[UploadProgress | Uploaded]):
         return cast(Uploaded, super().run(scheduler))
 
 
-def upload(
-    http: Http,
-    file: FileSource | File | str,
-    *,
-    name: str | None = None,
-    content_type: str | None = None,
-    lifecycle: Keep | int | Mapping[str, Any] | Lifecycle | None = None,
-) -> UploadStream:
-    """Upload a file: its progress, and at the end where it is.
+class StorageVerbs(Connected):
+    """The verbs of fal's storage."""
 
-    The file is read block by block as the network takes it. While the subscriber is full, steps of the progress are
-    left out; the upload does not wait for it. Each subscription uploads anew, an open file from where it stood at the
-    call; it is left standing there.
+    def upload(
+        self,
+        file: FileSource | File | str,
+        *,
+        name: str | None = None,
+        content_type: str | None = None,
+        lifecycle: Keep | int | Mapping[str, Any] | Lifecycle | None = None,
+    ) -> UploadStream:
+        """Upload a file to fal's storage: its progress, and at the end where it is.
 
-    Args:
-        http: The client's connections.
-        file: A path (here a string is one too), an open binary file, bytes, a PIL image or a `File`.
-        name: What it is called. Left out, its own name, or one made from its content type.
-        content_type: Its media type. Left out, guessed from the name or else from the first bytes.
-        lifecycle: How long it is kept: a word, seconds, or a `Lifecycle`.
+        The file is read block by block as the network takes it. While the subscriber is full, steps of the progress are
+        left out; the upload does not wait for it. Each subscription uploads anew, an open file from where it stood at
+        the call; it is left standing there.
 
-    Returns:
-        A cold Stream of `UploadProgress` that ends with `Uploaded`, which is what awaiting it gives.
+        Args:
+            file: A path (here a string is one too), an open binary file, bytes, a PIL image or a `rxfal.File`.
+            name: What it is called. Left out, its own name, or one made from its content type.
+            content_type: Its media type. Left out, guessed from the name or else from the first bytes.
+            lifecycle: How long it is kept: seconds, or one of `immediate`, `1h`, `1d`, `7d`, `30d`, `1y`, `never`; a
+                mapping with `expiration_duration_seconds` and `initial_acl`; or a `rxfal.Lifecycle`.
 
-    Raises:
-        FileNotFoundError, IsADirectoryError, PermissionError: A path that can't be read.
-        ValueError: An empty or closed file, one that can't seek, or a wrong content type or lifecycle.
-        TypeError: A file open in text mode, or no file at all.
+        Returns:
+            A cold Stream of `UploadProgress(sent, total)` in bytes that ends with `Uploaded(url=...)`, which is what
+            awaiting it gives.
 
-    Examples:
-        >>> from rxfal.testing import FalServer
-        >>> with FalServer() as server, server.client() as client:
-        ...     *progress, uploaded = client.upload(b"hello", name="hello.txt")
-        >>> progress[-1], uploaded.size
-        (UploadProgress(sent=5, total=5), 5)
-    """
-    headers = Lifecycle.of(lifecycle).headers()
-    source = Path(file) if isinstance(file, str) else file
-    ready = Upload(source, name=name, content_type=content_type)
+        Raises:
+            FileNotFoundError, IsADirectoryError, PermissionError: For a path that can't be read.
+            ValueError: For an empty or closed file, one that can't seek, a wrong content type or lifecycle.
+            TypeError: For a file open in text mode, or no file at all.
 
-    async def read(sink: Sink[UploadProgress | Uploaded]) -> None:
-        def moved(sent: int, total: int) -> None:
-            if sent == total or not sink.gate.closed:
-                sink.on_next(UploadProgress(sent, total))
+        Examples:
+            >>> from rxfal.testing import FalServer
+            >>> with FalServer() as server, server.client() as client:
+            ...     *progress, uploaded = client.upload(b"hello", name="hello.txt")
+            >>> progress[-1], uploaded.size, uploaded.url.endswith("hello.txt")
+            (UploadProgress(sent=5, total=5), 5, True)
+        """
+        http = self._connections().http
+        headers = Lifecycle.of(lifecycle).headers()
+        source = Path(file) if isinstance(file, str) else file
+        ready = Upload(source, name=name, content_type=content_type)
 
-        sink.on_next(await _send(http, ready, headers, moved))
+        async def read(sink: Sink[UploadProgress | Uploaded]) -> None:
+            def moved(sent: int, total: int) -> None:
+                if sent == total or not sink.gate.closed:
+                    sink.on_next(UploadProgress(sent, total))
 
-    progress = create(read, name=f"upload {ready.name}")
-    return UploadStream(
-        lambda observer, scheduler=None: progress.subscribe(observer, scheduler=scheduler), name=progress.name
-    )
+            sink.on_next(await _send(http, ready, headers, moved))
+
+        progress = create(read, name=f"upload {ready.name}")
+        return UploadStream(
+            lambda observer, scheduler=None: progress.subscribe(observer, scheduler=scheduler), name=progress.name
+        )
 
 
 def uploader(http: Http) -> Callable[[Upload], Awaitable[str]]:

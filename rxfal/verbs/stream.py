@@ -7,7 +7,7 @@ it is closed.
 
 from __future__ import annotations
 
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, Unpack, cast, overload
 
 from pydantic_core import from_json
 
@@ -19,12 +19,97 @@ from rxfal.wire.http import Response
 from rxfal.wire.payload import PayloadDecoder
 from rxfal.wire.sse import ServerSentEvent, SSEDecoder
 
-from .call import StreamCall
+from .call import StreamCall, StreamOptions
+from .connected import Connected
+from .options import show_options
 
 _T = TypeVar("_T")
 
 
-def stream(call: StreamCall, output: Any = None) -> Stream[Any]:
+class StreamVerbs(Connected):
+    """The verbs that read a model's answer while it comes."""
+
+    @overload
+    def stream(
+        self, app: str, input: Any = None, *, output: type[_T], **options: Unpack[StreamOptions]
+    ) -> Stream[_T]: ...
+    @overload
+    def stream(
+        self, app: str, input: Any = None, *, output: Any = None, **options: Unpack[StreamOptions]
+    ) -> Stream[Any]: ...
+    @show_options
+    def stream(
+        self, app: str, input: Any = None, *, output: Any = None, **options: Unpack[StreamOptions]
+    ) -> Stream[Any]:
+        """The events of a model, as they arrive: one request per subscription, nothing is sent before.
+
+        JSON events are decoded; an event whose data is `[DONE]` completes the stream, one named `error` ends it. An
+        answer that is no event stream is emitted too: JSON as one value, anything else (audio) as `bytes`, chunk by
+        chunk. Ends with a `FalError` when the request fails, the connection breaks or an event can't be decoded; a
+        stream is never sent again once its response began.
+
+        Args:
+            app: The endpoint's id, such as `fal-ai/any-llm`, or its full https URL on one of fal's hosts.
+            input: The model's input: anything JSON can carry, and files (see `auto_upload`).
+            path: What follows the id. Left out, `/stream` unless the id ends so; `""` is the endpoint itself.
+            method: The HTTP method; with GET the input becomes the query.
+            query: Query parameters; booleans, None and nested values are JSON-encoded.
+            headers: More request headers.
+            output: A pydantic model, or any type that `TypeAdapter` takes, that each event is validated as.
+            timeout: Seconds of silence on the socket once the response has begun; None for no limit.
+            response_timeout: Seconds from sending until the response headers are in; None for no limit.
+            auto_upload: Whether files in the input (paths, open files, bytes, images) are uploaded first, and their
+                URLs sent.
+            auth: `"key"` sends the key in a header, `"token"` a short-lived token in the query instead.
+            token_provider: Gives that token, sync or async, for an app such as `owner/alias/stream`; asked per
+                subscription. Left out, fal is asked, and the token kept until shortly before it expires.
+            on_open: Called once with the response's status, headers and request id, before the first event.
+
+        Returns:
+            A cold Stream of decoded events.
+
+        Raises:
+            EndpointError: For an id or URL that no request may go to.
+            TypeError, ValueError: For an option that makes no sense.
+
+        Examples:
+            >>> from rxfal.testing import FalServer
+            >>> with FalServer(models=True, pace=0) as server, server.client() as client:
+            ...     final = client.stream("fal-ai/any-llm", {"prompt": "a haiku"}).run()
+            >>> final["partial"]
+            False
+        """
+        return decoded(StreamCall(self._connections(), app, input, options), output)
+
+    @show_options
+    def stream_events(self, app: str, input: Any = None, **options: Unpack[StreamOptions]) -> Stream[ServerSentEvent]:
+        """The same request as `stream`, with its events as they are on the wire: name, data, id and retry.
+
+        Nothing is decoded or interpreted, so that malformed data, `[DONE]` and `error` events arrive like any other.
+
+        Args:
+            app: As for `stream`.
+            input: As for `stream`.
+            options: As for `stream`, all but `output`.
+
+        Returns:
+            A cold Stream of `ServerSentEvent`. An answer that is no event stream ends it with `DecodeError`.
+
+        Raises:
+            EndpointError: For an id or URL that no request may go to.
+            TypeError, ValueError: For an option that makes no sense.
+
+        Examples:
+            >>> from rxfal.testing import FalServer
+            >>> with FalServer(models=True, pace=0) as server, server.client() as client:
+            ...     event = client.stream_events("fal-ai/any-llm", {"prompt": "a haiku"}).first().run()
+            >>> event.event
+            'message'
+        """
+        return undecoded(StreamCall(self._connections(), app, input, options))
+
+
+def decoded(call: StreamCall, output: Any = None) -> Stream[Any]:
     """The Stream of a call's events, decoded."""
     decode = PayloadDecoder(output, endpoint=call.endpoint.id)
 
@@ -40,7 +125,7 @@ def stream(call: StreamCall, output: Any = None) -> Stream[Any]:
     return create(read, name=call.endpoint.id)
 
 
-def stream_events(call: StreamCall) -> Stream[ServerSentEvent]:
+def undecoded(call: StreamCall) -> Stream[ServerSentEvent]:
     """The Stream of a call's events as they are on the wire."""
 
     async def read(sink: Sink[ServerSentEvent]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import reactivex as rx
 from reactivex import operators as ops
 
+import rxfal
 from rxfal.reactive.stream import Stream
 
 
@@ -32,3 +33,11 @@ async def mistakes(numbers: Stream[int]) -> None:
         pass
     plain: Stream[Any] = numbers.map(str)
     print(text, plain)
+
+
+def options() -> None:
+    rxfal.stream("fal-ai/any-llm", timeot=5)  # pyright: ignore[reportCallIssue]
+    rxfal.stream("fal-ai/any-llm", timeout="5")  # pyright: ignore[reportArgumentType]
+    rxfal.stream_events("fal-ai/any-llm", output=str)  # pyright: ignore[reportCallIssue]
+    rxfal.stream_events("fal-ai/any-llm", auth="tokn")  # pyright: ignore[reportArgumentType]
+    rxfal.map_concurrent([1], "fal-ai/any-llm", timeot=5)  # pyright: ignore[reportCallIssue]

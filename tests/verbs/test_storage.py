@@ -18,12 +18,23 @@ from rxfal.errors import ApiError, DecodeError, FalError, StreamTimeoutError
 from rxfal.reactive.iterate import iterate
 from rxfal.testing import FalServer
 from rxfal.verbs import storage
+from rxfal.verbs.connected import Connections
 from rxfal.verbs.files import BLOCK_SIZE
 from rxfal.verbs.inputs import PreparedInput
-from rxfal.verbs.storage import Access, Lifecycle, Uploaded, UploadProgress, transform_input, upload, uploader
+from rxfal.verbs.storage import (
+    Access,
+    Lifecycle,
+    StorageVerbs,
+    Uploaded,
+    UploadProgress,
+    UploadStream,
+    transform_input,
+    uploader,
+)
 from rxfal.wire.config import Config
 from rxfal.wire.credentials import Credentials
 from rxfal.wire.http import Http
+from rxfal.wire.tokens import TokenCache
 
 KEY = "key-id:key-secret"
 
@@ -48,6 +59,10 @@ async def connections(base_url: str, **settings: Any) -> AsyncIterator[Http]:
 async def http(server: FalServer) -> AsyncIterator[Http]:
     async with connections(server.url) as http:
         yield http
+
+
+def upload(http: Http, file: Any, **options: Any) -> UploadStream:
+    return StorageVerbs(lambda: Connections(http, TokenCache(http))).upload(file, **options)
 
 
 class Storage:
