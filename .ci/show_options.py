@@ -4,7 +4,7 @@ import griffe
 
 
 class ShowOptions(griffe.Extension):
-    """Puts the fields of a TypedDict with defaults (see `rxfal.verbs.options`) where `**options: Unpack[...]` stands."""
+    """Puts the options that `rxfal.verbs.options` finds in a TypedDict where `**options: Unpack[...]` stands."""
 
     def on_function(self, *, func: griffe.Function, **_: object) -> None:
         if "rxfal.verbs.options.show_options" not in {decorator.callable_path for decorator in func.decorators}:
