@@ -20,6 +20,9 @@ from rxfal.testing import FalServer
 
 _ROOT = Path(__file__).parent.parent
 _PAGES = [_ROOT / "README.md", *sorted(_ROOT.glob("docs/**/*.md"))]
+_ANY_FENCE = re.compile(r"^```[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_COLUMN = 98
+"""Characters of code that fit the pages' column on a screen of 1280 pixels; see docs/assets/pages.css."""
 _FENCE = re.compile(r"^```(?:\{ *\.)?python\b([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -84,6 +87,12 @@ def _run_test(test: Any) -> None:
                 asyncio.run(result)
         finally:
             rxfal.client.set_default(before)
+
+
+@pytest.mark.parametrize("page", _PAGES, ids=lambda page: str(page.relative_to(_ROOT)))
+def test_code_fits_the_column(page: Path) -> None:
+    lines = [line for fence in _ANY_FENCE.findall(page.read_text()) for line in fence.splitlines()]
+    assert [line for line in lines if len(line) > _COLUMN] == []
 
 
 def test_few_samples_are_left_unrun() -> None:
