@@ -1,6 +1,6 @@
 """From what went wrong to the error that says so: a response's status and body, or a broken connection.
 
-Pure functions; they know no session. Nothing that leaves here holds a secret.
+Pure functions; they know no session. Nothing that leaves here holds a secret, in its causes' frames neither.
 """
 
 import email.utils
@@ -12,7 +12,7 @@ import socket
 import ssl
 import time
 import traceback
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any, Literal, cast
@@ -21,12 +21,12 @@ import aiohttp
 from pydantic_core import from_json
 
 from rxfal.errors import ApiError, DecodeError, TransportError, TransportKind, ValidationError
+from rxfal.wire.masking import Secrets, without_queries
 
 __all__ = [
     "Sent",
     "error_from_response",
     "error_from_value",
-    "masked",
     "retry_after_seconds",
     "status_in",
     "transport_error",
@@ -35,6 +35,8 @@ __all__ = [
 
 Sent = Literal["nothing", "key", "token"]
 """The credential that a request carried."""
+
+_NONE = Secrets()
 
 _NO_KEY = (
     "no FAL_KEY was found, and the server wants one: get a key at https://fal.ai/dashboard/keys and put it in the "
@@ -66,7 +68,7 @@ def error_from_response(
     *,
     endpoint: str | None,
     sent: Sent = "key",
-    secrets: Collection[str] = (),
+    secrets: Secrets = _NONE,
 ) -> ApiError:
     """The error that a response stands for; see `error_from_value`.
 
@@ -76,11 +78,9 @@ def error_from_response(
         body: Its body, or the beginning of it.
         endpoint: Where it happened.
         sent: The credential that the request carried.
-        secrets: Texts that must not appear in the error, should the server repeat them.
+        secrets: What must not appear in the error, should the server repeat it.
     """
-    for secret in secrets:
-        body = body.replace(secret.encode(), b"***")
-    return error_from_value(status, _decoded(body), headers, endpoint=endpoint, sent=sent)
+    return error_from_value(status, _decoded(body), headers, endpoint=endpoint, sent=sent, secrets=secrets)
 
 
 def error_from_value(
@@ -90,6 +90,7 @@ def error_from_value(
     *,
     endpoint: str | None = None,
     sent: Sent | None = None,
+    secrets: Secrets = _NONE,
 ) -> ApiError:
     """The error that a decoded body stands for, or the data of an event.
 
@@ -103,7 +104,10 @@ def error_from_value(
         headers: The response's headers.
         endpoint: Where it happened.
         sent: The credential that the request carried; None where it has nothing to do with the error.
+        secrets: What must not appear in the error, should the server repeat it.
     """
+    value = secrets.mask_value(value)
+    header = {name.lower(): secrets.mask(text) for name, text in headers.items()}.get
     text = _text_of(value) or _reason(status)
     if 300 <= status < 400:
         text = f"the server redirects to {_target(headers)}, which rxfal does not follow; name the right address"
@@ -111,20 +115,20 @@ def error_from_value(
         text = f"{text}: {_REFUSED[sent]}"
     elif status in _NEXT_STEP:
         text = f"{text}: {_NEXT_STEP[status]}"
-    error_type = headers.get("X-Fal-Error-Type")
+    error_type = header("x-fal-error-type")
     if error_type is None and isinstance(value, dict):
         found = cast(dict[str, Any], value).get("error_type")
         error_type = found if isinstance(found, str) else None
-    retryable = headers.get("X-Fal-Retryable", "").strip().lower()
+    retryable = header("x-fal-retryable", "").strip().lower()
     return (ValidationError if status == 422 else ApiError)(
-        text,
+        _shown(text, secrets),
         status=status,
         body=value,
-        request_id=headers.get("x-fal-request-id"),
+        request_id=header("x-fal-request-id"),
         error_type=error_type,
-        timeout_type=headers.get("X-Fal-Request-Timeout-Type"),
+        timeout_type=header("x-fal-request-timeout-type"),
         retryable={"true": True, "1": True, "false": False, "0": False}.get(retryable),
-        retry_after=retry_after_seconds(headers.get("Retry-After")),
+        retry_after=retry_after_seconds(header("retry-after")),
         endpoint=endpoint,
     )
 
@@ -236,46 +240,47 @@ _RESET = {errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED, errno.ENOTCONN}
 
 
 def transport_error(
-    error: BaseException, *, endpoint: str | None, secrets: Collection[str] = (), client_closed: bool = False
+    error: BaseException, *, endpoint: str | None, secrets: Secrets = _NONE, client_closed: bool = False
 ) -> tuple[TransportError, BaseException]:
     """The `TransportError` for a failure of aiohttp or of the operating system, and the cause to raise it from.
 
-    The cause is the failure itself, or a copy without the words when they hold a secret: some of aiohttp's errors
-    quote the URL, and with it the token in its query.
+    The cause is the failure itself without its frames, whose locals hold the headers and the address; or a copy
+    without the words too when they hold a secret: some of aiohttp's errors quote the URL, and with it the token.
     """
     chain = _chain(error)
     kind: TransportKind = "connection" if client_closed else _kind(chain)
     message = _CLIENT_CLOSED if client_closed else _WHAT[kind]
     if any(isinstance(link, (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError)) for link in chain):
         message = f"on the way through the proxy (HTTP_PROXY, HTTPS_PROXY): {message}"
+    words = _shown(str(error), secrets)
     if kind == "connection" and not client_closed:
-        message = f"{message}: {masked(str(error), secrets) or type(error).__name__}"
+        message = f"{message}: {words or type(error).__name__}"
     cause = error
-    words = "".join(traceback.format_exception(error)) + "".join(repr(link) for link in chain)
-    if any(secret in words for secret in secrets):
-        cause = aiohttp.ClientError(f"{type(error).__name__}: {masked(str(error), secrets)}")
-        cause.__traceback__ = error.__traceback__
+    for link in chain:
+        link.__traceback__ = None
+    everything = "".join(traceback.format_exception(error)) + "".join(repr(link) for link in chain)
+    if _shown(everything, secrets) != everything:
+        cause = aiohttp.ClientError(f"{type(error).__name__}: {words}")
     failure = TransportError(message, kind=kind, endpoint=endpoint)
     failure.retryable = failure.retryable and not client_closed  # a retry would open the client again
     return failure, cause
 
 
-def unshown(error: DecodeError, secrets: Collection[str]) -> DecodeError:
-    """The error as it is, or one that quotes nothing, when what could not be decoded repeats a secret."""
-    data = error.data
-    for secret in secrets:
-        data = data.replace(secret.encode(), b"***")
-    if data == error.data:
+def unshown(error: DecodeError, secrets: Secrets) -> DecodeError:
+    """The error as it is, or one that quotes nothing, when what could not be decoded repeats a secret.
+
+    In the second case the one that was given loses its words too: it stays behind in frames that the new one passes.
+    """
+    data, words = secrets.mask_bytes(error.data), f"{error.message} {error.__cause__}"
+    if data == error.data and secrets.mask(words) == words:
         return error
     message = "an answer that can't be decoded, and is not shown, since it repeats the key or token that was sent"
+    error.args, error.message, error.data, error.__cause__ = (message,), message, data, None
     return DecodeError(message, data=data, endpoint=error.endpoint)
 
 
-def masked(text: str, secrets: Collection[str]) -> str:
-    """The text with asterisks in the place of the secrets."""
-    for secret in secrets:
-        text = text.replace(secret, "***")
-    return text
+def _shown(text: str, secrets: Secrets) -> str:
+    return secrets.mask(without_queries(text))
 
 
 def _chain(error: BaseException) -> list[BaseException]:

@@ -4,15 +4,15 @@ Knows how to speak to fal's servers, and nothing of what the bytes mean. No erro
 """
 
 import asyncio
+import base64
 import io
 import logging
+import re
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
-from urllib.parse import quote, unquote
 
-import aiohttp
 import stamina
 from multidict import CIMultiDict
 from pydantic import SecretStr
@@ -24,8 +24,9 @@ from rxfal.wire.config import Config
 from rxfal.wire.credentials import Credentials
 from rxfal.wire.endpoints import may_see_credential
 from rxfal.wire.failures import Sent, error_from_response, transport_error, unshown
+from rxfal.wire.masking import Secrets, without_queries
 from rxfal.wire.payload import PayloadDecoder
-from rxfal.wire.response import BROKEN, Response, beginning_of, let_go
+from rxfal.wire.response import BROKEN, Response
 from rxfal.wire.session import LoopSession, Sessions
 
 __all__ = ["Http", "Request", "Response"]
@@ -35,14 +36,14 @@ logger = logging.getLogger("rxfal")
 logging.getLogger("stamina").addHandler(logging.NullHandler())
 
 _LARGE_BODY = 2**20  # bytes; above it aiohttp wants a file, which it sends piece by piece
-_SHORTEST_SECRET = 6  # characters; what is shorter is not looked for in messages
+_SECRET_HEADER = re.compile("auth|key|token|secret|cookie", re.IGNORECASE)
 _TARGET = "x-fal-target-url"
 _LONGEST_RETRY_AFTER = 60.0  # seconds; a server that asks for more gets no retry, the caller decides
 
 Body = bytes | Callable[[], AsyncIterable[bytes]] | None
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, repr=False)
 class Request:
     """What to send.
 
@@ -57,18 +58,34 @@ class Request:
         token: A short-lived token to send in the query, instead of the key.
         response_timeout: Seconds from sending until the response headers are in; None for no limit.
         retry: What may be sent again: requests that surely "never-started", or all that failed, being "idempotent".
+        secrets: What else of it is secret, such as the signature in its address.
     """
 
     method: str
     url: URL
     endpoint: str
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    body: Body = field(default=None, repr=False)
+    body: Body = None
     content_length: int | None = None
     auth: bool = True
     token: SecretStr | None = None
     response_timeout: float | None = None
     retry: Literal["never-started", "idempotent"] = "never-started"
+    secrets: tuple[SecretStr, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Request({self.method} {without_queries(str(self.url))})"  # frames that raise hold it
+
+
+@dataclass(slots=True, kw_only=True, repr=False)
+class _Outgoing:
+    """A request as it goes out, with its credential; without a repr, since frames that raise hold it."""
+
+    url: URL
+    headers: CIMultiDict[str]
+    proxy: URL | None
+    sent: Sent
+    secrets: Secrets
 
 
 class Http:
@@ -101,12 +118,12 @@ class Http:
             TransportError: No server answered.
             CredentialsError: There is no usable key.
         """
-        session, raw, response = await self._send_with_retries(request)
+        session, response = await self._send_with_retries(request)
         try:
             yield response
         finally:
-            session.responses.discard(raw)
-            let_go(raw)
+            session.responses.discard(response)
+            response.let_go()
 
     async def fetch(self, request: Request) -> bytes:
         """Send a request and read its whole answer, which is tried again together; raises what `exchange` does."""
@@ -119,18 +136,20 @@ class Http:
             return PayloadDecoder(endpoint=request.endpoint)(body)
         except DecodeError as error:
             failure = unshown(error, secrets)
+        finally:
+            del body
         raise failure  # outside of the clause, so that the original with its words is not its context
 
-    async def _fetch(self, request: Request) -> tuple[bytes, tuple[str, ...]]:
+    async def _fetch(self, request: Request) -> tuple[bytes, Secrets]:
         """The answer, and the secrets that were in the request."""
         async for attempt in self._attempts(request):
             with attempt:
-                session, raw, response = await self._send(request)
+                session, response = await self._send(request)
                 try:
                     return await response.read(), response.secrets
                 finally:
-                    session.responses.discard(raw)
-                    let_go(raw)
+                    session.responses.discard(response)
+                    response.let_go()
         raise AssertionError("retries end with a result or an error")
 
     async def aclose(self) -> None:
@@ -141,7 +160,7 @@ class Http:
         """The same from code that can't await, on any thread."""
         self._sessions.close()
 
-    async def _send_with_retries(self, request: Request) -> tuple[LoopSession, aiohttp.ClientResponse, Response]:
+    async def _send_with_retries(self, request: Request) -> tuple[LoopSession, Response]:
         async for attempt in self._attempts(request):
             with attempt:
                 return await self._send(request)
@@ -160,22 +179,29 @@ class Http:
             )
         )
 
-    async def _send(self, request: Request) -> tuple[LoopSession, aiohttp.ClientResponse, Response]:
+    async def _send(self, request: Request) -> tuple[LoopSession, Response]:
         """One attempt: the response, once its headers are in and say that it is one."""
         session = await self._sessions.get()
-        url, headers, secrets = await self._address(request)
-        sent = _sent(url, headers)
-        proxy = session.proxy_for(url)
-        if proxy is not None and proxy.raw_password:
-            secrets += proxy.raw_password, unquote(proxy.raw_password)
+        outgoing = await self._outgoing(request, session)
         body_errors: list[Exception] = []
         body = _payload(request.body, body_errors)
         logger.debug("%s %s", request.method, request.url.with_query(None))
         deadline = asyncio.timeout(request.response_timeout)
         try:
             async with deadline:
-                raw = await session.client.request(
-                    request.method, url, headers=headers, data=body, proxy=proxy, allow_redirects=False
+                response = Response(
+                    await session.client.request(
+                        request.method,
+                        outgoing.url,
+                        headers=outgoing.headers,
+                        data=body,
+                        proxy=outgoing.proxy,
+                        allow_redirects=False,
+                    ),
+                    request.endpoint,
+                    sent=outgoing.sent,
+                    secrets=outgoing.secrets,
+                    client_is_closed=lambda: session.client.closed,
                 )
         except (*BROKEN, ValueError) as error:
             if body_errors:
@@ -186,23 +212,19 @@ class Http:
                 failure, cause = StreamTimeoutError(seconds, message=message, endpoint=request.endpoint), None
             else:
                 failure, cause = transport_error(
-                    error, endpoint=request.endpoint, secrets=secrets, client_closed=session.client.closed
+                    error, endpoint=request.endpoint, secrets=outgoing.secrets, client_closed=session.client.closed
                 )
         else:
-            if raw.status < 300:
-                session.responses.add(raw)
-                response = Response(
-                    raw, request.endpoint, sent=sent, secrets=secrets, client_is_closed=lambda: session.client.closed
-                )
-                return session, raw, response
-            beginning = await beginning_of(raw)
+            if response.status < 300:
+                session.responses.add(response)
+                return session, response
             raise error_from_response(
-                raw.status,
-                raw.headers,
-                beginning,
+                response.status,
+                response.headers,
+                await response.beginning(),  # held by no name: it may repeat a secret, and the error has this frame
                 endpoint=request.endpoint,
-                sent=sent,
-                secrets=secrets,
+                sent=outgoing.sent,
+                secrets=outgoing.secrets,
             )
         # Outside the except clause: the original would stay on it as context, with a URL that may hold a token.
         try:
@@ -210,10 +232,10 @@ class Http:
         finally:
             del failure, cause  # its traceback holds this frame
 
-    async def _address(self, request: Request) -> tuple[URL, CIMultiDict[str], tuple[str, ...]]:
-        """Where to send a request and with which headers, and the secrets that are in the two."""
+    async def _outgoing(self, request: Request, session: LoopSession) -> _Outgoing:
         url, config = request.url, self.config
         headers = CIMultiDict({"User-Agent": f"rxfal/{__version__}"})
+        secrets = [secret.get_secret_value() for secret in request.secrets]
         if request.token is not None:
             if may_see_credential(url, config):
                 url = url.update_query(fal_jwt_token=request.token.get_secret_value())
@@ -228,24 +250,22 @@ class Http:
         headers.update(request.headers)
         if request.content_length is not None:
             headers["Content-Length"] = str(request.content_length)
-        return url, headers, _secrets_of(request.url if _TARGET in headers else url, headers)
+        secrets += request.url.query.getall("fal_jwt_token", ()) if _TARGET in headers else ()
+        secrets += url.query.getall("fal_jwt_token", ())
+        for name, value in headers.items():
+            if _SECRET_HEADER.search(name):  # the user's own among them; "Key abc" is the secret abc
+                secrets += value, value.partition(" ")[2].strip()
+        proxy = session.proxy_for(url)
+        if proxy is not None and proxy.password is not None:
+            basic = base64.b64encode(f"{proxy.user or ''}:{proxy.password}".encode()).decode()
+            secrets += proxy.password, proxy.raw_password or "", basic
+        return _Outgoing(url=url, headers=headers, proxy=proxy, sent=_sent(url, headers), secrets=Secrets(secrets))
 
 
 def _sent(url: URL, headers: Mapping[str, str]) -> Sent:
     if "fal_jwt_token" in url.query:
         return "token"
     return "key" if "Authorization" in headers or _TARGET in headers else "nothing"
-
-
-def _secrets_of(url: URL, headers: CIMultiDict[str]) -> tuple[str, ...]:
-    """The secrets of a request in all their spellings, the user's own among them; the longer first."""
-    found: set[str] = set()
-    for value in headers.getall("Authorization", ()):
-        found |= {value, value.partition(" ")[2].strip()}
-    for token in url.query.getall("fal_jwt_token", ()):
-        found |= {token, quote(token, safe=""), URL.build(query={"t": token}).raw_query_string[2:]}
-    # A text as short as a word would take words out of the messages, and is no secret.
-    return tuple(sorted((secret for secret in found if len(secret) >= _SHORTEST_SECRET), key=len, reverse=True))
 
 
 def _payload(body: Body, errors: list[Exception]) -> bytes | io.BytesIO | AsyncIterable[bytes] | None:
@@ -259,9 +279,10 @@ def _payload(body: Body, errors: list[Exception]) -> bytes | io.BytesIO | AsyncI
         try:
             async for piece in body():
                 yield piece
+            return
         except Exception as error:
             errors.append(error)
-            raise
+        raise OSError("the body of the request failed")  # not the error itself, which would come back with its frames
 
     return pieces()
 

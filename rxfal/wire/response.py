@@ -12,8 +12,9 @@ import aiohttp
 from multidict import CIMultiDictProxy
 
 from rxfal.wire.failures import Sent, transport_error
+from rxfal.wire.masking import Secrets
 
-__all__ = ["BROKEN", "Response", "beginning_of", "let_go"]
+__all__ = ["BROKEN", "Response"]
 
 _ERROR_BODY_LIMIT = 2**20  # bytes of an error's body that are read
 _ERROR_BODY_PATIENCE = 10.0  # seconds for them
@@ -25,13 +26,15 @@ BROKEN = (aiohttp.ClientError, OSError, RuntimeError)
 class Response:
     """A response whose headers are in; its body is read inside the block of `Http.exchange`.
 
+    aiohttp's own response stays inside: its repr has the address, and with it a token, for every frame to show.
+
     Attributes:
         status: The HTTP status.
         headers: The headers.
         request_id: fal's id of the request (`x-fal-request-id`), if there is one.
         content_type: The media type, without parameters.
         sent: The credential that the request carried.
-        secrets: Texts of the request that no message may hold, should the response repeat them.
+        secrets: The secrets of the request, should the response repeat them.
     """
 
     __slots__ = (
@@ -39,6 +42,7 @@ class Response:
         "_content",
         "_endpoint",
         "_lasts_as_the_connection",
+        "_raw",
         "content_type",
         "headers",
         "request_id",
@@ -53,9 +57,10 @@ class Response:
         endpoint: str,
         *,
         sent: Sent,
-        secrets: tuple[str, ...],
+        secrets: Secrets,
         client_is_closed: Callable[[], bool],
     ) -> None:
+        self._raw = raw
         self._content = raw.content
         self._endpoint = endpoint
         self._client_is_closed = client_is_closed
@@ -63,7 +68,8 @@ class Response:
         self.secrets = secrets
         self.status = raw.status
         self.headers: CIMultiDictProxy[str] = raw.headers
-        self.request_id: str | None = raw.headers.get("x-fal-request-id")
+        request_id = raw.headers.get("x-fal-request-id")
+        self.request_id = None if request_id is None else secrets.mask(request_id)
         self.content_type = raw.content_type
         self._lasts_as_the_connection = not ("Content-Length" in raw.headers or "Transfer-Encoding" in raw.headers)
 
@@ -109,24 +115,26 @@ class Response:
             chunks.append(chunk)
         return b"".join(chunks)
 
+    async def beginning(self) -> bytes:
+        """What the body of an error says, as far as it can be had: the status matters more than the rest of it."""
+        body = bytearray()
+        try:
+            with suppress(*BROKEN):
+                async with asyncio.timeout(_ERROR_BODY_PATIENCE):
+                    while len(body) < _ERROR_BODY_LIMIT and (chunk := await self._content.readany()):
+                        body += chunk
+            body += self._content._read_nowait(-1)  # pyright: ignore[reportPrivateUsage] (as in read_chunk)
+        finally:
+            self.let_go()
+        return bytes(body)
 
-def let_go(raw: aiohttp.ClientResponse) -> None:
-    """Keep the connection when the body was read whole, or else close it at once."""
-    if raw.content.at_eof() and raw.content.exception() is None:
-        raw.release()
-    else:
-        raw.close()
+    def let_go(self) -> None:
+        """Keep the connection when the body was read whole, or else close it at once."""
+        if self._content.at_eof() and self._content.exception() is None:
+            self._raw.release()
+        else:
+            self._raw.close()
 
-
-async def beginning_of(raw: aiohttp.ClientResponse) -> bytes:
-    """What an error's body says, as far as it can be had: the status matters more than the rest of it."""
-    body = bytearray()
-    try:
-        with suppress(*BROKEN):
-            async with asyncio.timeout(_ERROR_BODY_PATIENCE):
-                while len(body) < _ERROR_BODY_LIMIT and (chunk := await raw.content.readany()):
-                    body += chunk
-        body += raw.content._read_nowait(-1)  # pyright: ignore[reportPrivateUsage] (as in read_chunk)
-    finally:
-        let_go(raw)
-    return bytes(body)
+    def close(self) -> None:
+        """Close the connection; whoever waits for the next byte is told."""
+        self._raw.close()

@@ -10,7 +10,7 @@ import threading
 import urllib.request
 import weakref
 from collections.abc import AsyncGenerator
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 from yarl import URL
@@ -20,6 +20,12 @@ __all__ = ["LoopSession", "Sessions"]
 _PATIENCE = 2.0  # seconds that close() waits for the loop of another thread, which may be busy
 
 
+class _Closes(Protocol):
+    """A response, of which a session knows only how to end it."""
+
+    def close(self) -> None: ...
+
+
 class LoopSession:
     """The session of one loop, with the responses that are open on it."""
 
@@ -27,7 +33,7 @@ class LoopSession:
         self.loop = asyncio.get_running_loop()
         self.pid = os.getpid()
         self.keeper: AsyncGenerator[None] | None = None
-        self.responses: set[aiohttp.ClientResponse] = set()
+        self.responses: set[_Closes] = set()
         self._proxies: dict[tuple[str, str | None, int | None], URL | None] = {}
         self.client = aiohttp.ClientSession(
             # aiohttp's default of 100 connections would make the 101st stream wait in silence.

@@ -20,6 +20,7 @@ from rxfal.errors import (
     ValidationError,
 )
 from rxfal.wire.failures import Sent, error_from_response, retry_after_seconds
+from rxfal.wire.masking import Secrets
 
 EVERY_KIND = [
     FalError("m"),
@@ -86,7 +87,7 @@ def test_a_stream_timeout_says_how_long_it_waited():
 
 def response_error(status: int, body: bytes = b"", sent: Sent = "key", **headers: str) -> ApiError:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return error_from_response(status, named, body, endpoint="o/a", sent=sent, secrets=["the-secret"])
+    return error_from_response(status, named, body, endpoint="o/a", sent=sent, secrets=Secrets(["the-secret"]))
 
 
 @pytest.mark.parametrize(

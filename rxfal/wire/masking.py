@@ -1,0 +1,124 @@
+"""Keeping secrets out of sight: what no message, repr, log line or traceback may show.
+
+Pure functions over texts; knows neither requests nor errors.
+"""
+
+import json
+import re
+from collections.abc import Iterable
+from functools import cached_property
+from itertools import takewhile
+from typing import Any, cast
+from urllib.parse import quote
+
+from pydantic_core import from_json, to_json
+from yarl import URL
+
+__all__ = ["Secrets", "without_queries"]
+
+_SHORTEST = 6  # characters; a text as short as a word would take words out of the messages, and is no secret
+_PIECE = 8  # characters by which the beginning or the end of a longer secret is recognised
+
+
+class Secrets:
+    """The secrets of one request, to be taken out of every text that leaves it.
+
+    They are found as they are, in lower case (as host names are written), escaped for JSON or for a URL, and cut off
+    at either end, as parsers quote what they could not read. Of the form `id:secret`, each half is a secret.
+
+    Args:
+        texts: The secrets.
+
+    Examples:
+        >>> secrets = Secrets(["key-of-id:key-of-secret"])
+        >>> secrets.mask("Authorization: Key key-of-id:key-of-secret, or KEY: key-of-sec")
+        'Authorization: Key ***, or KEY: ***'
+        >>> secrets
+        Secrets(1 hidden)
+    """
+
+    def __init__(self, texts: Iterable[str] = ()) -> None:
+        self._texts = frozenset(text for text in texts if len(text) >= _SHORTEST)
+
+    def __repr__(self) -> str:
+        return f"Secrets({len(self._texts)} hidden)"
+
+    @cached_property
+    def _spellings(self) -> list[str]:
+        """All that is looked for, the longer first; made when something went wrong, and not for every request."""
+        parts = {part for text in self._texts for part in (text, *text.split(":")) if len(part) >= _SHORTEST}
+        return sorted({each for part in parts for each in _spellings(part)}, key=len, reverse=True)
+
+    @cached_property
+    def _pieces(self) -> tuple["_Pieces", "_Pieces"]:
+        return _Pieces(self._spellings), _Pieces(each[::-1] for each in self._spellings)
+
+    def mask(self, text: str) -> str:
+        """The text with asterisks in the place of the secrets."""
+        for secret in self._spellings:
+            text = text.replace(secret, "***")
+        forward, backward = self._pieces
+        return backward.mask(forward.mask(text)[::-1])[::-1]
+
+    def mask_value(self, value: Any) -> Any:
+        """A JSON value with asterisks in the place of the secrets, in the names of its fields too."""
+        if isinstance(value, str):
+            return self.mask(value)
+        if isinstance(value, list):
+            return [self.mask_value(item) for item in cast(list[Any], value)]
+        if isinstance(value, dict):
+            return {self.mask(name): self.mask_value(item) for name, item in cast(dict[str, Any], value).items()}
+        return value
+
+    def mask_bytes(self, data: bytes) -> bytes:
+        """The bytes as they are where they show no secret, however JSON may escape it; else with asterisks."""
+        try:
+            value = from_json(data)
+            masked = self.mask_value(value)
+        except (ValueError, RecursionError):
+            pass
+        else:
+            if repr(masked) != repr(value):
+                data = to_json(masked)
+        return self.mask(data.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+
+
+def _spellings(secret: str) -> set[str]:
+    escaped = json.dumps(secret)[1:-1]
+    spellings = {secret, escaped, escaped.replace("/", "\\/"), quote(secret, safe="")}
+    spellings.add(URL.build(query={"t": secret}).raw_query_string[2:])
+    return spellings | {each.lower() for each in spellings}
+
+
+class _Pieces:
+    """Finds what begins like one of the texts, and how far it goes on like it."""
+
+    __slots__ = ("_rests",)
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._rests: dict[str, list[str]] = {}
+        for text in texts:
+            self._rests.setdefault(text[:_PIECE], []).append(text[_PIECE:])
+
+    def mask(self, text: str) -> str:
+        for beginning, rests in self._rests.items():
+            before, *behind = text.split(beginning)
+            cut = (part[max(_agreement(part, rest) for rest in rests) :] for part in behind)
+            text = "***".join((before, *cut))
+        return text
+
+
+def _agreement(one: str, other: str) -> int:
+    """How many characters the two begin with in common."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other)))
+
+
+def without_queries(text: str) -> str:
+    """The text with `?...` in the place of the queries of its URLs: they may be signed, or hold what is private.
+
+    Examples:
+        >>> without_queries("can't PUT https://v3.fal.media/files/a.png?sig=abc, try again")
+        "can't PUT https://v3.fal.media/files/a.png?... try again"
+    """
+    # A query may hold quotes and brackets, so that what follows it without a space goes with it.
+    return re.sub(r"(\w://[^\s?#\"<>]*)\?[^\s\"<>]*", r"\1?...", text)
