@@ -15,6 +15,8 @@ from typing import Any, Protocol
 import aiohttp
 from yarl import URL
 
+from rxfal.wire import connection
+
 __all__ = ["LoopSession", "Sessions"]
 
 _PATIENCE = 2.0  # seconds that close() waits for the loop of another thread, which may be busy
@@ -35,15 +37,20 @@ class LoopSession:
         self.keeper: AsyncGenerator[None] | None = None
         self.responses: set[_Closes] = set()
         self._proxies: dict[tuple[str, str | None, int | None], URL | None] = {}
+        # aiohttp's default of 100 connections would make the 101st stream wait in silence.
+        connector = aiohttp.TCPConnector(limit=0, limit_per_host=0)
+        connection.use_for(connector)
         self.client = aiohttp.ClientSession(
-            # aiohttp's default of 100 connections would make the 101st stream wait in silence.
-            connector=aiohttp.TCPConnector(limit=0, limit_per_host=0),
+            connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             # Silence on the socket and the whole duration are the caller's business; `connect` has DNS and TLS in it.
             timeout=aiohttp.ClientTimeout(total=None, connect=connect_timeout, sock_read=None),
             # Not trust_env: with it aiohttp reads netrc too, and would send a password found there. See proxy_for.
             trust_env=False,
         )
+        if hasattr(self.client, "_retry_connection"):
+            # By itself aiohttp sends a GET or PUT again whose connection broke, whatever the caller says of retries.
+            self.client._retry_connection = False  # pyright: ignore[reportPrivateUsage]
 
     def proxy_for(self, url: URL) -> URL | None:
         """The proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name for an address; looked up once for each host."""

@@ -21,6 +21,7 @@ class Scripted:
 
     port: int
     heads: list[bytes] = field(default_factory=list)  # the request lines and headers that came
+    connections: int = 0  # how many were made
     gone: asyncio.Event = field(default_factory=asyncio.Event)  # set when a client closed its connection
 
     @property
@@ -36,6 +37,7 @@ async def scripted(handler: Handler) -> AsyncIterator[Scripted]:
         task = asyncio.current_task()
         assert task is not None
         connections.add(task)
+        server.connections += 1
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")

@@ -1,0 +1,124 @@
+"""One connection: aiohttp's own, where that would wait for ever, lose an answer, or give it to the wrong request.
+
+Knows one TCP connection and the responses on it; nothing of sessions, of fal or of what the bytes mean. It is aiohttp's
+class with a few methods overridden, some of them private: `use_for` looks first whether they are there.
+"""
+
+import asyncio
+import functools
+import select
+from typing import Any
+
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.http_exceptions import HttpProcessingError
+
+__all__ = ["Connection", "use_for"]
+
+_USED_OF_AIOHTTP = ("_exception", "_parser", "_payload", "abort", "feed_data", "set_response_params", "upgraded")
+_END_OF_HEAD = b"\r\n\r\n"
+
+
+def use_for(connector: aiohttp.BaseConnector) -> None:
+    """Let a connector make connections of this kind, unless its aiohttp is not the one that this was written for."""
+    loop = asyncio.get_running_loop()
+    if hasattr(connector, "_factory") and all(hasattr(ResponseHandler(loop), name) for name in _USED_OF_AIOHTTP):
+        setattr(connector, "_factory", functools.partial(Connection, loop))  # noqa: B010 (a private name)
+
+
+class Connection(ResponseHandler):
+    """aiohttp's connection with a few differences, each of which is told where it is made."""
+
+    _answered = False  # the head of the response to the request in hand has come
+
+    def set_response_params(self, **params: Any) -> None:
+        """Begin a request; aiohttp calls it for each."""
+        self._answered = False
+        super().set_response_params(**params)
+
+    def feed_data(self, data: Any, size: int = 0) -> None:
+        """Take the head of a response that the parser has read, with its body to come."""
+        if not self._answered:  # else nobody asked for it, and `data_received` sees to it
+            self._answered = data[0].code >= 200 or data[0].code == 101
+            super().feed_data(data, size)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes from the socket; none at all means that the parser may go on.
+
+        When bytes are no HTTP, aiohttp closes the connection and leaves who reads the body waiting for ever: here that
+        body fails. A response that was whole by then stays, and therefore its head goes to the parser by itself: of a
+        call that fails, the parser gives back nothing. Bytes after a whole response answer no request, so the
+        connection is closed: aiohttp would keep it, and take them for the answer to the next request.
+        """
+        if self.upgraded or self._parser is None:
+            super().data_received(data)
+            return
+        while not self._answered and _END_OF_HEAD in data and not self._is_broken():
+            head, _, data = data.partition(_END_OF_HEAD)
+            super().data_received(head + _END_OF_HEAD)
+        body = self._payload
+        if not self._answered or body is None:
+            if not self._is_broken():
+                super().data_received(data)
+        elif not body.is_eof():
+            super().data_received(data)
+            if body.is_eof():
+                if self._payload is not body or self._has_begun_another():
+                    self.close()
+            elif self._is_broken():
+                _fail(body, self._exception)
+        elif data:
+            self.close()
+
+    def _is_broken(self) -> bool:
+        return isinstance(self._exception, HttpProcessingError)
+
+    def _has_begun_another(self) -> bool:
+        """Whether the parser holds the beginning of a response, after the end of the one before."""
+        try:
+            return self._parser is not None and self._parser.feed_eof() is not None
+        except Exception:
+            return True
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Take the end of the connection.
+
+        To aiohttp a body without a length is whole when its connection ends, also when that was a reset.
+        """
+        body = self._payload
+        if exc is not None and body is not None and not body.is_eof():
+            _fail(body, exc)
+        super().connection_lost(exc)
+        if body is not None and not body.is_eof():
+            _fail(body, exc)
+
+    def close(self) -> None:
+        """Close at once. aiohttp would first wait for the other side to take what was written, which may be never."""
+        self.abort()
+
+    def is_connected(self) -> bool:
+        """Whether it can be used: not when something has come between two requests that the event loop has not seen.
+
+        Mostly that is the connection's end. A request sent now would be lost, and nobody could say whether it was
+        taken.
+        """
+        between = self._answered and self._payload is not None and self._payload.is_eof()
+        return super().is_connected() and not (between and _has_news(self.transport))
+
+
+def _fail(body: aiohttp.StreamReader, cause: BaseException | None) -> None:
+    if body.exception() is None:
+        failure = aiohttp.ClientPayloadError("the body did not end" + (f": {cause!r}" if cause else ""))
+        failure.__cause__ = cause
+        body.set_exception(failure)
+
+
+def _has_news(transport: asyncio.BaseTransport | None) -> bool:
+    connection: Any = None if transport is None else transport.get_extra_info("socket")
+    if connection is None or connection.fileno() < 0:
+        return False
+    if hasattr(select, "poll"):
+        poll = select.poll()
+        poll.register(connection, select.POLLIN)
+        return bool(poll.poll(0))
+    return bool(select.select([connection], [], [], 0)[0])
