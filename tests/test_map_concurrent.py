@@ -8,6 +8,7 @@ import pytest
 import reactivex as rx
 
 import rxfal
+from rxfal import operators as ops
 from rxfal.reactive.concurrent import map_concurrent
 from rxfal.reactive.reader import Sink
 from rxfal.reactive.stream import create
@@ -37,6 +38,7 @@ class Calls:
                 raise
             finally:
                 del self._going[item]
+                self._changed.set()
 
         return create(read, name=f"call {item}")
 
@@ -68,7 +70,7 @@ async def test_so_many_are_under_way_at_once_and_results_come_when_they_are_ther
     first = asyncio.ensure_future(anext(results))
     await calls.until({0, 1})
     calls.finish(1)
-    assert await first == (1, 10, None)
+    assert await first == (1, 10, None, None)
     await calls.until({0, 2})
     calls.finish(0)
     assert (await anext(results)).input == 0
@@ -106,12 +108,42 @@ async def test_errors_can_be_items(calls: Calls) -> None:
     calls.finish(1)
     failed, fine = await everything
     assert (failed.input, failed.value, str(failed.error)) == (0, None, "call 0 failed")
-    assert fine == (1, 10, None)
+    assert fine == (1, 10, None, None)
 
 
 async def test_a_call_without_a_value_is_an_error() -> None:
     results = await map_concurrent([1], lambda _: rx.empty(), errors="items").to_list()
     assert type(results[0].error).__name__ == "SequenceContainsNoElementsError"
+
+
+def cancelled_by_others(_: Any) -> rx.Observable[int]:
+    """What `rx.from_future` makes of a future that somebody cancels."""
+    going: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_soon(going.cancel)
+    return rx.from_future(going)
+
+
+def cancelled_at_once(_: Any) -> rx.Observable[int]:
+    raise asyncio.CancelledError
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+@pytest.mark.parametrize("cancelled", [cancelled_by_others, cancelled_at_once])
+async def test_a_call_that_ends_in_a_cancellation_is_an_error_of_its_input(ordered: bool, cancelled: Any) -> None:
+    def call(number: int) -> rx.Observable[int]:
+        return cancelled(number) if number == 1 else rx.of(number)
+
+    async with asyncio.timeout(5):
+        results = await map_concurrent(range(4), call, 2, ordered, errors="items").to_list()
+        with pytest.raises(rxfal.TransportError, match="a call was cancelled"):
+            await map_concurrent(range(4), call, 2, ordered)
+    assert sorted(result.input for result in results) == [0, 1, 2, 3]
+    (error,) = (result.error for result in results if result.error)
+    assert isinstance(error, rxfal.TransportError)
+    assert error.kind == "cancelled"
+    assert isinstance(error.__cause__, asyncio.CancelledError)
+    if ordered:
+        assert [result.value for result in results] == [0, None, 2, 3]
 
 
 async def test_disposing_cancels_what_is_under_way(calls: Calls) -> None:
@@ -121,6 +153,18 @@ async def test_disposing_cancels_what_is_under_way(calls: Calls) -> None:
     await turns()
     assert sorted(calls.cancelled) == [0, 1, 2]
     assert calls.started == [0, 1, 2]
+
+
+async def test_disposing_while_an_input_is_waited_for_cancels_what_is_under_way(calls: Calls) -> None:
+    async def inputs() -> AsyncIterator[int]:
+        yield 0
+        await asyncio.Event().wait()
+
+    subscription = map_concurrent(inputs(), calls, 3, errors="items").subscribe()
+    await calls.until({0})
+    subscription.dispose()
+    await calls.until(set())
+    assert calls.cancelled == [0]
 
 
 @pytest.mark.parametrize("ordered", [False, True])
@@ -172,6 +216,92 @@ async def test_a_failing_input_ends_it_and_cancels_what_is_under_way(calls: Call
     assert calls.cancelled == calls.started
 
 
+async def failing(error: BaseException) -> AsyncIterator[int]:
+    for number in range(2):
+        yield number
+    raise error
+
+
+async def cancelled() -> AsyncIterator[int]:
+    for number in range(2):
+        yield number
+    going: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    going.cancel()
+    yield await going
+
+
+INPUTS = [
+    (lambda: failing(RuntimeError("no more lines")), RuntimeError, "no more lines"),
+    (lambda: rxfal.from_observable(rx.concat(rx.of(0, 1), rx.throw(KeyError("gone")))), KeyError, "gone"),
+    (cancelled, rxfal.TransportError, "an input was cancelled"),
+]
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+@pytest.mark.parametrize(("inputs", "kind", "message"), INPUTS, ids=["async", "Stream", "cancelled"])
+async def test_with_errors_as_items_a_failing_input_throws_no_call_away(
+    calls: Calls, inputs: Callable[[], Any], kind: type[Exception], message: str, ordered: bool
+) -> None:
+    results: list[Any] = []
+    stream = map_concurrent(inputs(), calls, 3, ordered, errors="items").do_action(results.append)
+    everything = asyncio.ensure_future(stream.to_list())
+    await calls.until({0, 1})
+    await turns()
+    calls.finish(1)
+    await turns()
+    calls.fail(0)
+    with pytest.raises(kind, match=message):
+        await everything
+    assert sorted((result.input, result.value, str(result.error)) for result in results) == [
+        (0, None, "call 0 failed"),
+        (1, 10, "None"),
+    ]
+    assert calls.cancelled == []
+
+
+async def test_after_a_failing_input_no_more_are_pulled(calls: Calls) -> None:
+    class Lines:
+        pulled = 0
+
+        def __iter__(self) -> Iterator[int]:
+            return self
+
+        def __next__(self) -> int:
+            self.pulled += 1
+            if self.pulled == 2:
+                raise ValueError("line 2")
+            return self.pulled
+
+    lines = Lines()
+    everything = asyncio.ensure_future(map_concurrent(lines, calls, 3, errors="items").to_list())
+    await calls.until({1})
+    await turns()
+    calls.finish(1)
+    with pytest.raises(ValueError, match="line 2"):
+        await everything
+    assert lines.pulled == 2
+
+
+async def test_a_key_travels_to_its_result(calls: Calls) -> None:
+    everything = asyncio.ensure_future(
+        map_concurrent(range(2), calls, key=lambda number: f"row {number}", ordered=True, errors="items").to_list()
+    )
+    await calls.until({0, 1})
+    calls.fail(0)
+    calls.finish(1)
+    assert [(result.input, result.key) for result in await everything] == [(0, "row 0"), (1, "row 1")]
+
+
+async def test_a_key_that_fails_is_an_error_of_its_input_and_costs_no_call(calls: Calls) -> None:
+    (result,) = await map_concurrent([{"id": 1}], calls, key=lambda row: row["name"], errors="items").to_list()
+    assert (repr(result.error), result.key, calls.started) == ("KeyError('name')", None, [])
+
+
+async def test_a_call_that_gives_no_observable_is_an_error() -> None:
+    with pytest.raises(TypeError, match="gives an Observable, not int"):
+        await map_concurrent([1], lambda number: number)  # pyright: ignore[reportArgumentType]
+
+
 def test_in_a_plain_script() -> None:
     assert sorted(result.value for result in map_concurrent(range(5), lambda n: rx.of(n * n), 2)) == [0, 1, 4, 9, 16]
 
@@ -182,10 +312,26 @@ def test_inputs_that_are_one_input_are_refused(inputs: Any) -> None:
         map_concurrent(inputs, lambda _: rx.of(1))
 
 
-@pytest.mark.parametrize("options", [{"concurrency": 0}, {"errors": "ignore"}])
-def test_options_that_make_no_sense_are_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(ValueError):
-        map_concurrent([1], lambda _: rx.of(1), **options)
+async def ask(number: int) -> int:
+    return number
+
+
+WRONG = [
+    ({"concurrency": 0}, ValueError),
+    ({"concurrency": 2.5}, TypeError),
+    ({"errors": "ignore"}, ValueError),
+    ({"call": "me/echo"}, TypeError),
+    ({"call": ask}, TypeError),
+    ({"key": "id"}, TypeError),
+]
+
+
+@pytest.mark.parametrize(("options", "error"), WRONG)
+def test_options_that_make_no_sense_are_refused(options: dict[str, Any], error: type[Exception]) -> None:
+    with pytest.raises(error, match=next(iter(options))):
+        map_concurrent([1], **{"call": lambda _: rx.of(1), **options})
+    with pytest.raises(error, match=next(iter(options))):
+        rxfal.map_concurrent([1], **{"call": lambda _: rx.of(1), **options})
 
 
 async def test_many_prompts_go_through_one_endpoint() -> None:
@@ -209,6 +355,38 @@ async def test_many_prompts_go_through_one_endpoint() -> None:
     assert {r.input["prompt"] for r in results} == {f"prompt {number}" for number in range(200)}
     assert all(r.value["said"] == r.input["prompt"] for r in results if not r.error)
     assert peak <= 5
+
+
+async def test_each_input_can_have_a_pipeline_of_its_own() -> None:
+    async with FalServer(models=True, pace=0) as server, server.client() as client:
+
+        def ask(row: dict[str, Any]) -> rx.Observable[str]:
+            return client.stream("fal-ai/any-llm", {"prompt": row["prompt"]}, timeout=5).pipe(ops.text())
+
+        rows = [{"id": 1, "prompt": "tea"}, {"id": 2, "prompt": ""}]
+        fine, failed = await client.map_concurrent(
+            rows, call=ask, key=lambda row: row["id"], ordered=True, errors="items"
+        ).to_list()
+    assert fine.value
+    assert "tea" in fine.value
+    assert (fine.key, failed.key) == (1, 2)
+    assert isinstance(failed.error, rxfal.ValidationError)
+
+
+CALL: Any = lambda _: rx.of(1)
+ONE_OF_TWO = [
+    ({}, "app, or call="),
+    ({"app": "me/echo", "call": CALL}, "app, or call="),
+    ({"call": CALL, "timeout": 5}, "timeout"),
+    ({"call": CALL, "output": int}, "output"),
+    ({"call": CALL, "output": int, "auth": "token"}, "output, auth"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), ONE_OF_TWO)
+def test_it_takes_an_app_with_options_or_a_call_without(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        rxfal.map_concurrent([1], **options)
 
 
 async def test_a_wrong_endpoint_or_option_is_an_exception_at_the_call() -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
 from contextlib import aclosing
-from typing import Any, Generic, Literal, NamedTuple, TypeVar, cast
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from reactivex import Observable
+
+from rxfal.errors import TransportError
 
 from .iterate import iterate, last
 from .reader import Sink
 from .stream import Stream, create
 
+_T = TypeVar("_T")
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
 
@@ -24,11 +28,13 @@ class Mapped(NamedTuple, Generic[_In, _Out]):
         input: The input.
         value: The last value that its call gave; None where it failed.
         error: Why it failed, with `errors="items"`; else None.
+        key: What `key` gave for the input; None without one.
     """
 
     input: _In
     value: _Out
     error: Exception | None = None
+    key: Any = None
 
 
 def map_concurrent(
@@ -37,9 +43,10 @@ def map_concurrent(
     concurrency: int = 8,
     ordered: bool = False,
     *,
+    key: Callable[[_In], Any] | None = None,
     errors: Literal["end", "items"] = "end",
     name: str = "map_concurrent",
-) -> Stream[Mapped[_In, _Out]]:
+) -> Stream[Mapped[_In, _Out | None]]:
     """The last value of `call(item)` for each item of `inputs`, with `concurrency` of them under way at once.
 
     An input is read when a place is free and the consumer has room, not before: inputs and results may be endless.
@@ -51,14 +58,16 @@ def map_concurrent(
         concurrency: How many calls are under way at once.
         ordered: Whether results keep the order of their inputs; else each comes when it is there. A slow call then
             holds back at most `concurrency - 1` results.
-        errors: `"end"`: the first error ends the stream and cancels the other calls; `"items"`: an error is a result.
+        key: Gives what tells the results apart, for one input; asked before the call.
+        errors: `"end"`: the first error, of a call or of the inputs, ends the stream and cancels the other calls;
+            `"items"`: an error of a call is a result. One of the inputs ends the stream after the calls under way.
         name: What reports call the stream.
 
     Returns:
-        A cold Stream of `Mapped` results.
+        A cold Stream of `Mapped` results; the values are None only where a call failed.
 
     Raises:
-        TypeError: For inputs that are none of the three, or a single text or mapping.
+        TypeError: For inputs that are none of the three, or a single text or mapping; for an option of a wrong type.
         ValueError: For a concurrency below 1, or another word for `errors`.
 
     Examples:
@@ -67,51 +76,85 @@ def map_concurrent(
         >>> [result.value for result in doubled]
         [2, 4, 6]
     """
-    given: Any = inputs
-    if not isinstance(given, Iterable | AsyncIterable | Observable) or isinstance(given, str | bytes | Mapping):
-        raise TypeError(f"inputs is an iterable, an async iterable or an Observable of inputs, not {given!r:.80}")
+    _check(inputs, call, concurrency, key, errors)
+
+    async def outcome(item: _In) -> Mapped[_In, _Out | None]:
+        its_key = None
+        try:
+            its_key = key(item) if key else None
+            return Mapped(item, await last(_observable(call(item))), None, its_key)
+        except (Exception, asyncio.CancelledError) as error:
+            return Mapped(item, None, _unless_ours(error, f"{name}: a call"), its_key)
+
+    async def read(sink: Sink[Mapped[_In, _Out | None]]) -> None:
+        places = asyncio.Semaphore(concurrency)
+        before: asyncio.Task[None] | None = None
+        broken: Exception | None = None
+
+        async def work(item: _In, before: asyncio.Task[None] | None) -> None:
+            result = await outcome(item)
+            if result.error is not None and errors == "end":
+                raise result.error
+            if before is not None and not before.done():
+                await asyncio.wait([before])
+            sink.on_next(result)
+
+        async with aclosing(_pulled(inputs)) as items, FirstErrorTaskGroup() as calls:
+            while True:
+                await places.acquire()
+                if sink.gate.closed:
+                    await sink.gate.wait()
+                try:
+                    item = await anext(items)
+                except StopAsyncIteration:
+                    break
+                except (Exception, asyncio.CancelledError) as error:
+                    broken = _unless_ours(error, f"{name}: an input")
+                    break
+                task = calls.create_task(work(item, before))
+                task.add_done_callback(lambda _: places.release())
+                before = task if ordered else None
+            if broken is not None and errors == "end":
+                raise broken  # now, which cancels the calls
+        if broken is not None:
+            raise broken  # after the last of the calls
+
+    return create(read, name=name)
+
+
+def _check(inputs: Any, call: Any, concurrency: Any, key: Any, errors: Any) -> None:
+    if not isinstance(inputs, Iterable | AsyncIterable | Observable) or isinstance(inputs, str | bytes | Mapping):
+        raise TypeError(f"inputs is an iterable, an async iterable or an Observable of inputs, not {inputs!r:.80}")
+    if not callable(call) or inspect.iscoroutinefunction(call):
+        raise TypeError(f"call is a function that gives an Observable for an input, not {call!r:.80}")
+    if not isinstance(concurrency, int):
+        raise TypeError(f"concurrency is a whole number of calls, not {concurrency!r:.80}")
     if concurrency < 1:
         raise ValueError(f"concurrency must be at least 1, not {concurrency}")
+    if key is not None and not callable(key):
+        raise TypeError(f"key is a function of an input, not {key!r:.80}")
     if errors not in ("end", "items"):
         raise ValueError(f"errors is 'end' or 'items', not {errors!r}")
 
-    async def outcome(item: _In) -> Mapped[_In, _Out]:
-        try:
-            return Mapped(item, await last(call(item)))
-        except Exception as error:
-            if errors == "end":
-                raise
-            return Mapped(item, cast(_Out, None), error)
 
-    async def read(sink: Sink[Mapped[_In, _Out]]) -> None:
-        loop = asyncio.get_running_loop()
-        turn = loop.create_future()
-        turn.set_result(None)
-        pulling = asyncio.Lock()
+def _observable(given: Observable[_T]) -> Observable[_T]:
+    if not isinstance(given, Observable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"call gives an Observable, not {type(given).__name__}")
+    return given
 
-        async def work() -> None:
-            nonlocal turn
-            while True:
-                async with pulling:
-                    if sink.gate.closed:
-                        await sink.gate.wait()
-                    try:
-                        item = await anext(items)
-                    except StopAsyncIteration:
-                        return
-                    my_turn, turn = turn, loop.create_future()
-                    next_turn = turn
-                result = await outcome(item)
-                if ordered:
-                    await my_turn
-                sink.on_next(result)
-                next_turn.set_result(None)
 
-        async with aclosing(_pulled(inputs)) as items, FirstErrorTaskGroup() as workers:
-            for _ in range(concurrency):
-                workers.create_task(work())
-
-    return create(read, name=name)
+def _unless_ours(error: Exception | asyncio.CancelledError, what: str) -> Exception:
+    """An error to report. Something that others cancelled is one too; where this task is cancelled itself, it ends."""
+    if isinstance(error, Exception):
+        return error
+    task = asyncio.current_task()
+    if task is None or task.cancelling():
+        raise error
+    cancelled = TransportError(
+        f"{what} was cancelled by other code on its event loop, so that there is no result", kind="cancelled"
+    )
+    cancelled.__cause__ = error
+    return cancelled
 
 
 class FirstErrorTaskGroup(asyncio.TaskGroup):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable
 from typing import Any, Literal, TypeVar, Unpack, overload
 
 from reactivex import Observable
@@ -16,8 +16,9 @@ from .connected import Connected
 from .options import show_options
 from .stream import decoded
 
-_T = TypeVar("_T")
 _In = TypeVar("_In")
+_Out = TypeVar("_Out")
+_Inputs = Iterable[_In] | AsyncIterable[_In] | Observable[_In]
 
 
 class ConcurrentVerbs(Connected):
@@ -26,39 +27,80 @@ class ConcurrentVerbs(Connected):
     @overload
     def map_concurrent(
         self,
-        inputs: Iterable[_In] | AsyncIterable[_In] | Observable[_In],
+        inputs: _Inputs[_In],
         app: str,
         concurrency: int = 8,
         ordered: bool = False,
         *,
-        errors: Literal["end", "items"] = "end",
-        output: type[_T],
+        key: Callable[[_In], Any] | None = None,
+        errors: Literal["end"] = "end",
+        output: type[_Out],
         **options: Unpack[StreamOptions],
-    ) -> Stream[Mapped[_In, _T]]: ...
+    ) -> Stream[Mapped[_In, _Out]]: ...
     @overload
     def map_concurrent(
         self,
-        inputs: Iterable[_In] | AsyncIterable[_In] | Observable[_In],
+        inputs: _Inputs[_In],
         app: str,
         concurrency: int = 8,
         ordered: bool = False,
         *,
+        key: Callable[[_In], Any] | None = None,
+        errors: Literal["items"],
+        output: type[_Out],
+        **options: Unpack[StreamOptions],
+    ) -> Stream[Mapped[_In, _Out | None]]: ...
+    @overload
+    def map_concurrent(
+        self,
+        inputs: _Inputs[_In],
+        app: str,
+        concurrency: int = 8,
+        ordered: bool = False,
+        *,
+        key: Callable[[_In], Any] | None = None,
         errors: Literal["end", "items"] = "end",
         output: Any = None,
         **options: Unpack[StreamOptions],
     ) -> Stream[Mapped[_In, Any]]: ...
-    @show_options
+    @overload
     def map_concurrent(
         self,
-        inputs: Iterable[Any] | AsyncIterable[Any] | Observable[Any],
-        app: str,
+        inputs: _Inputs[_In],
+        app: None = None,
         concurrency: int = 8,
         ordered: bool = False,
         *,
+        call: Callable[[_In], Observable[_Out]],
+        key: Callable[[_In], Any] | None = None,
+        errors: Literal["end"] = "end",
+    ) -> Stream[Mapped[_In, _Out]]: ...
+    @overload
+    def map_concurrent(
+        self,
+        inputs: _Inputs[_In],
+        app: None = None,
+        concurrency: int = 8,
+        ordered: bool = False,
+        *,
+        call: Callable[[_In], Observable[_Out]],
+        key: Callable[[_In], Any] | None = None,
+        errors: Literal["items"],
+    ) -> Stream[Mapped[_In, _Out | None]]: ...
+    @show_options
+    def map_concurrent(
+        self,
+        inputs: _Inputs[Any],
+        app: str | None = None,
+        concurrency: int = 8,
+        ordered: bool = False,
+        *,
+        call: Callable[[Any], Observable[Any]] | None = None,
+        key: Callable[[Any], Any] | None = None,
         errors: Literal["end", "items"] = "end",
         output: Any = None,
         **options: Unpack[StreamOptions],
-    ) -> Stream[Mapped[Any, Any]]:
+    ) -> Stream[Any]:
         """Many inputs through one endpoint, `concurrency` of them at once: the last event for each.
 
         An input is read when a place is free and the consumer has room, not before: a file of 100,000 prompts runs in
@@ -67,19 +109,24 @@ class ConcurrentVerbs(Connected):
         Args:
             inputs: An iterable, an async iterable or an Observable of the model's inputs. An iterator (a generator, a
                 file) can be read by one subscription only.
-            app: As for `stream`.
-            concurrency: How many requests are under way at once.
+            app: As for `stream`; or None, with `call`.
+            concurrency: How many calls are under way at once.
             ordered: Whether results keep the order of their inputs; else each comes when it is there.
-            errors: `"end"`: the first error ends the stream and the other requests; `"items"`: an error is a result.
-            output: As for `stream`.
-            options: As for `stream`.
+            call: Instead of `app`: a function from an input to an Observable, of which the last item counts. Each input
+                has a pipeline of its own then, such as `rxfal.stream(...).pipe(ops.text(), ops.timeout(5))`.
+            key: A function from an input to whatever tells the results apart, such as the row's id.
+            errors: `"end"`: the first error ends the stream and cancels the other calls. `"items"`: an error is a
+                result; if reading the inputs fails, what is under way still arrives, and then that error.
+            output: As for `stream`; only with `app`.
+            options: As for `stream`; only with `app`.
 
         Returns:
-            A cold Stream of `Mapped(input, value, error)`.
+            A cold Stream of `Mapped(input, value, error, key)`.
 
         Raises:
             EndpointError: For an id or URL that no request may go to.
-            TypeError, ValueError: For inputs or an option that make no sense.
+            TypeError, ValueError: For inputs or an option that make no sense, for `app` and `call` together or neither,
+                and for options of `stream` beside `call`.
 
         Examples:
             >>> from rxfal.testing import FalServer
@@ -89,16 +136,19 @@ class ConcurrentVerbs(Connected):
             >>> [result.input["prompt"] for result in results]
             ['a haiku about rain', 'a haiku about tea']
         """
+        if call is None and app is not None:
+            call = self._caller(app, output, options)
+        elif call is None or app is not None:
+            raise TypeError("map_concurrent takes an app, or call=: one of the two")
+        elif options or output is not None:
+            names = [*options] if output is None else ["output", *options]
+            raise TypeError(f"{', '.join(names)}: an option of the requests, which call= makes itself")
+        name = "map_concurrent" if app is None else f"map_concurrent {app}"
+        return concurrent.map_concurrent(inputs, call, concurrency, ordered, key=key, errors=errors, name=name)
 
+    def _caller(self, app: str, output: Any, options: StreamOptions) -> Callable[[Any], Stream[Any]]:
         def call(item: Any) -> Stream[Any]:
             return decoded(StreamCall(self._connections(), app, item, options), output)
 
         call(None)  # so that what is wrong with the options is said now
-        return concurrent.map_concurrent(
-            inputs,
-            call,
-            concurrency,
-            ordered,
-            errors=errors,
-            name=f"map_concurrent {app}",
-        )
+        return call

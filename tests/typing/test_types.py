@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 HERE = Path(__file__).parent
-FILES = ["fluent_chains.py", "merged.py", "mistakes.py", "pipe_chains.py", "user_code.py"]
+FILES = ["fluent_chains.py", "mapped.py", "merged.py", "mistakes.py", "pipe_chains.py", "user_code.py"]
 
 
 @pytest.fixture(scope="module")
