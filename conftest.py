@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures.thread
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 _VARIABLES = (
+    "FAL_API_KEY",
+    "FAL_FORCE_AUTH_BY_USER",
     "FAL_KEY",
     "FAL_KEY_ID",
     "FAL_KEY_SECRET",
@@ -21,10 +24,11 @@ _VARIABLES = (
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No key, host or proxy of the machine reaches a test."""
+    """No key, login, host or proxy of the machine reaches a test."""
     for name in _VARIABLES:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("FAL_HOME_DIR", os.devnull)
 
 
 @pytest.fixture(autouse=True)

@@ -10,8 +10,8 @@ from rxfal.verbs.concurrent import ConcurrentVerbs
 from rxfal.verbs.connected import Connections
 from rxfal.verbs.storage import StorageVerbs
 from rxfal.verbs.stream import StreamVerbs
-from rxfal.wire.config import Config, key_from_env
-from rxfal.wire.credentials import Credentials, KeySource
+from rxfal.wire.config import Config
+from rxfal.wire.credentials import Credentials, KeySource, hidden
 from rxfal.wire.http import Http
 from rxfal.wire.tokens import TokenCache
 
@@ -27,9 +27,15 @@ class Client(Verbs):
     close with it or when their event loop ends.
 
     Args:
-        credentials: fal's key; or a callable, sync or async, that gives one. Left out, the key in `config`, else the
-            environment's `FAL_KEY`; an empty text is none.
+        credentials: fal's key; or a callable, sync or async, that gives one, asked for every request. Left out, the
+            key in `config`, else the environment's `FAL_KEY`, else what [the guide](../guides/credentials.md) lists;
+            an empty text is none.
+        access_token: A token that is sent as `Bearer` in the place of a key; or a callable that gives one, as above.
         config: Hosts, limits and retries. Left out, `Config.from_env()`.
+
+    Raises:
+        CredentialsError: For a key or token that no request can carry.
+        ValueError: For both `credentials` and `access_token`.
 
     Examples:
         >>> from rxfal.testing import FalServer
@@ -38,13 +44,14 @@ class Client(Verbs):
         True
     """
 
-    def __init__(self, credentials: KeySource = None, *, config: Config | None = None) -> None:
+    def __init__(
+        self, credentials: KeySource = None, *, access_token: KeySource = None, config: Config | None = None
+    ) -> None:
+        credentials, access_token = hidden(credentials), hidden(access_token)  # error trackers send the locals along
         if not isinstance(config, Config | None):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"config is a rxfal.Config, not {type(config).__name__}")
         self.config = Config.from_env() if config is None else config
-        if credentials is None and self.config.key is None:
-            credentials = key_from_env()
-        self._http = Http(self.config, Credentials(credentials, self.config))
+        self._http = Http(self.config, Credentials(credentials, self.config, access_token=access_token))
         connections = Connections(self._http, TokenCache(self._http))
         super().__init__(lambda: connections)
 
@@ -97,11 +104,12 @@ def set_default(client: Client | None) -> Client | None:
     return before
 
 
-def configure(credentials: KeySource = None, *, config: Config | None = None) -> Client:
+def configure(credentials: KeySource = None, *, access_token: KeySource = None, config: Config | None = None) -> Client:
     """Replace the default client; the connections of the one before are closed.
 
     Args:
         credentials: As for `Client`.
+        access_token: As for `Client`.
         config: As for `Client`.
 
     Returns:
@@ -112,7 +120,8 @@ def configure(credentials: KeySource = None, *, config: Config | None = None) ->
         >>> client.close()
         >>> client = configure()  # from the environment again
     """
-    client = Client(credentials, config=config)
+    credentials, access_token = hidden(credentials), hidden(access_token)
+    client = Client(credentials, access_token=access_token, config=config)
     before = set_default(client)
     if before is not None:
         before.close()

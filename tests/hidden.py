@@ -10,10 +10,11 @@ _TESTS = __file__.rpartition("/")[0]
 
 def assert_hidden(error: BaseException, *secrets: str) -> None:
     """No secret is in the words of an error or of what caused it, nor in what an error tracker sends along."""
-    shown = {"traceback": "".join(traceback.format_exception(error))}
+    shown: dict[str, str] = {}
     for link in links(error):
         name = type(link).__name__
-        shown[f"{name} {link}"] = f"{link} {link!r} {link.args!r} {vars(link)!r} {getattr(link, '__notes__', '')}"
+        words = "".join(traceback.format_exception_only(link))
+        shown[f"{name} {link}"] = f"{words} {link!r} {link.args!r} {vars(link)!r}"
         for frame in frames(link):
             for local, value in frame.f_locals.items():
                 shown[f"{name}: {local} in {frame.f_code.co_filename}:{frame.f_lineno}"] = _words(value)

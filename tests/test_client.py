@@ -9,6 +9,7 @@ from pydantic import SecretStr
 import rxfal
 from rxfal.client import default_client, set_default
 from rxfal.testing import Bytes, FalServer
+from tests.hidden import assert_hidden
 
 KEYS = [
     ({"credentials": "given"}, {"key": SecretStr("configured")}, "Key given"),
@@ -16,6 +17,8 @@ KEYS = [
     ({}, {}, "Key from-environment"),
     ({"credentials": ""}, {}, None),
     ({"credentials": lambda: "called"}, {}, "Key called"),
+    ({"access_token": "a-token"}, {"key": SecretStr("configured")}, "Bearer a-token"),
+    ({"access_token": lambda: "called"}, {}, "Bearer called"),
 ]
 
 
@@ -34,6 +37,29 @@ async def test_the_nearest_key_wins(
 def test_what_is_no_config_is_refused() -> None:
     with pytest.raises(TypeError, match="Config"):
         rxfal.Client(config={"base_url": "http://127.0.0.1:1"})  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("make", [rxfal.Client, rxfal.configure])
+def test_a_wrong_key_is_refused_and_not_shown(make: Any) -> None:
+    for arguments, kind in [
+        ({"credentials": "the-secret\nkey"}, rxfal.CredentialsError),
+        ({"access_token": "the-secret\nkey"}, rxfal.CredentialsError),
+        ({"credentials": "the-secret-key", "access_token": "the-secret-key"}, ValueError),
+    ]:
+        with pytest.raises(kind) as caught:
+            make(**arguments)
+        assert_hidden(caught.value, "the-secret")
+
+
+def test_the_key_of_other_tools_is_named_when_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAL_API_KEY", "a-key-of-other-tools")
+    with (
+        FalServer(models=True) as server,
+        rxfal.Client(config=server.config(key=None)) as client,
+        pytest.raises(rxfal.ApiError, match=r"no FAL_KEY was found.*FAL_API_KEY is set") as caught,
+    ):
+        client.stream("fal-ai/any-llm", {"prompt": "hi"}).run()
+    assert_hidden(caught.value, "a-key-of-other-tools")
 
 
 def test_configure_replaces_the_default_client_and_closes_the_one_before() -> None:

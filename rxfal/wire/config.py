@@ -12,7 +12,7 @@ from typing import Annotated, Any, Self, cast
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 from yarl import URL
 
-__all__ = ["Config", "key_from_env"]
+__all__ = ["Config", "key_from_env", "where_a_key_goes"]
 
 _HOST = re.compile(r"[a-z0-9_.-]+(:\d+)?|\[[0-9a-f:.]+\](:\d+)?", re.IGNORECASE)
 
@@ -125,13 +125,16 @@ class Config(BaseModel):
 
         `RXFAL_BASE_URL` is `base_url`. Without it, `FAL_RUN_HOST` and `FAL_QUEUE_RUN_HOST` are host names as
         fal-client takes them, or URLs (the queue is at `queue.` plus the run host when it has none of its own). The key
-        is `FAL_KEY`, or else `FAL_KEY_ID` and `FAL_KEY_SECRET` joined by a colon.
+        is `FAL_KEY`, or else `FAL_KEY_ID` and `FAL_KEY_SECRET` joined by a colon; none with `FAL_FORCE_AUTH_BY_USER=1`,
+        which asks for the login of `fal auth login` instead.
 
         Raises:
             pydantic.ValidationError: A variable does not hold what it should.
         """
         values: dict[str, Any] = {"key": key_from_env(), "base_url": _env("RXFAL_BASE_URL")}
         if values["base_url"] is None:
+            if _env("FAL_FORCE_AUTH_BY_USER") == "1":
+                values["key"] = None
             run_host, queue_host = _env("FAL_RUN_HOST"), _env("FAL_QUEUE_RUN_HOST")
             values["run_url"] = run_host and _with_scheme(run_host)
             values["queue_url"] = (
@@ -148,6 +151,15 @@ def key_from_env() -> SecretStr | None:
     if key is None and key_id and key_secret:
         key = f"{key_id}:{key_secret}"
     return None if key is None else SecretStr(key)
+
+
+def where_a_key_goes() -> str:
+    """What to do when a server wants a key and there is none, for messages."""
+    if _env("FAL_API_KEY"):
+        found = "FAL_API_KEY is set, but it is FAL_KEY that fal's clients read; set that one to the same value"
+    else:
+        found = "get a key at https://fal.ai/dashboard/keys and put it in the environment variable FAL_KEY"
+    return f"no FAL_KEY was found, and the server wants one: {found}, or pass it to rxfal.configure(...) or Client(...)"
 
 
 def _env(name: str) -> str | None:

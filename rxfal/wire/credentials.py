@@ -1,70 +1,167 @@
-"""Where the key comes from."""
+"""Where the key comes from, or the token in its place."""
 
+import hashlib
+import importlib
 import inspect
+import sys
 from collections.abc import Awaitable, Callable
-from typing import Any
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal, TypeVar
 
 from pydantic import SecretStr
 
 from rxfal.errors import CredentialsError
-from rxfal.wire.config import Config
+from rxfal.wire.config import Config, key_from_env
+from rxfal.wire.login import Login, PostForm
 
-__all__ = ["Credentials", "KeySource"]
+__all__ = ["Credential", "Credentials", "KeySource", "ask", "hidden"]
+
+_T = TypeVar("_T")
 
 KeySource = str | SecretStr | Callable[[], str | SecretStr | Awaitable[str | SecretStr]] | None
-"""A key, or a function that gives one, sync or async; None for the one in the configuration."""
+"""A key or token, or a function that gives one, sync or async; None where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What a request says who sends it by.
+
+    Attributes:
+        scheme: `Key` for fal's keys, `Bearer` for access tokens.
+        secret: The key or token.
+    """
+
+    scheme: Literal["Key", "Bearer"]
+    secret: SecretStr
+
+    def header(self) -> str:
+        """The value of the Authorization header; to be held by no name, since frames that raise show theirs."""
+        return f"{self.scheme} {self.secret.get_secret_value()}"
+
+    def fingerprint(self) -> bytes:
+        """What tells it from others, and tells nothing of it."""
+        return hashlib.sha256(self.header().encode()).digest()
 
 
 class Credentials:
-    """The key of a client.
+    """The credential of a client.
 
     A function is asked for every request, so that a key may change while a program runs. An empty text is no key:
-    public models answer without one.
+    public models answer without one. With neither key nor token, here or in `config`, it is looked for where fal's own
+    client looks: `FAL_KEY`, `FAL_KEY_ID` and `FAL_KEY_SECRET`, the secrets of a Google Colab notebook, and the login
+    of `fal auth login`; the last two are for fal's own servers, and not for the one at `base_url`.
 
     Args:
-        source: A key, or a function that gives one; None for the key in `config`.
+        source: A key, or a function that gives one; None for the one in `config`.
         config: The configuration.
+        access_token: A token in the place of a key, or a function that gives one.
+
+    Raises:
+        CredentialsError: It is neither text nor function, or no header can carry it.
+        ValueError: Both a key and a token.
 
     Examples:
         >>> Credentials("id:secret", Config())
         Credentials(a key)
+        >>> Credentials(None, Config(), access_token=lambda: "token")
+        Credentials(a function)
     """
 
-    def __init__(self, source: KeySource, config: Config) -> None:
-        self._source = config.key if source is None else source
-        if not (self._source is None or isinstance(self._source, str | SecretStr) or callable(self._source)):
+    def __init__(self, source: KeySource, config: Config, *, access_token: KeySource = None) -> None:
+        source, access_token = hidden(source), hidden(access_token)
+        if source is not None and access_token is not None:
+            raise ValueError("give credentials (a key) or access_token (a token in its place), not both")
+        self._scheme: Literal["Key", "Bearer"] = "Key" if access_token is None else "Bearer"
+        given = (config.key if source is None else source) if access_token is None else access_token
+        if not (given is None or isinstance(given, SecretStr) or callable(given)):
             raise CredentialsError("credentials are a key, or a function that gives one")
-        if self._source is not None and not callable(self._source):
-            self._source = _checked(self._source)
+        if given is None:
+            self._source = _found(config)
+        else:
+            self._source = _checked(given) if isinstance(given, SecretStr) else given
 
     def __repr__(self) -> str:
         if self._source is None:
             return "Credentials(no key)"
-        return f"Credentials({'a function' if callable(self._source) else 'a key'})"
+        if isinstance(self._source, SecretStr):
+            return f"Credentials(a {'key' if self._scheme == 'Key' else 'token'})"
+        return f"Credentials({'the login' if isinstance(self._source, Login) else 'a function'})"
 
-    async def key(self) -> SecretStr | None:
-        """The key, or None when there is none.
+    async def current(self, post: PostForm) -> Credential | None:
+        """The credential for one request, or None when there is none.
+
+        Args:
+            post: Sends what the renewal of a login needs.
 
         Raises:
-            CredentialsError: The function failed, or what it gave is not a key.
+            CredentialsError: The function failed, what it gave is no key, or the login has ended.
+            ApiError, TransportError: The login could not be renewed now.
         """
         source = self._source
-        if source is None or isinstance(source, str | SecretStr):
-            return None if source is None else _checked(source)
-        try:
-            given: Any = source()
-            if inspect.isawaitable(given):
-                given = await given
-        except Exception as error:
-            raise CredentialsError(f"the function that gives the key failed with {type(error).__name__}") from error
-        return _checked(given)
+        if isinstance(source, Login):
+            token = await source.token(post)
+            return None if token is None else Credential("Bearer", token)
+        if callable(source):
+            source = _checked(await ask(source, what="the function that gives the key"))
+        return None if source is None else Credential(self._scheme, source)
+
+    def refused(self) -> None:
+        """What was given last was refused: a login is looked for again."""
+        if isinstance(self._source, Login):
+            self._source.forget()
 
 
-def _checked(given: Any) -> SecretStr | None:
-    text: Any = given.get_secret_value() if isinstance(given, SecretStr) else given
-    if not isinstance(text, str):
-        raise CredentialsError(f"a key is a text, and the function that gives it gave {type(given).__name__}")
-    text = text.strip()
-    if not text.isascii() or not text.isprintable():
+def hidden(given: _T | str) -> _T | SecretStr:
+    """A text as a secret, and everything else as it is."""
+    return SecretStr(given) if isinstance(given, str) else given
+
+
+async def ask(function: Callable[..., Any], *args: Any, what: str) -> SecretStr:
+    """The secret that a function of the user's gives, sync or async.
+
+    Args:
+        function: The function.
+        args: What it is called with.
+        what: What it is called in messages.
+
+    Raises:
+        CredentialsError: It failed, or gave something else.
+    """
+    try:
+        given = function(*args)
+        given = hidden(await given if inspect.isawaitable(given) else given)
+    except Exception as error:
+        raise CredentialsError(f"{what} failed with {type(error).__name__}") from error
+    if isinstance(given, SecretStr):
+        return given
+    kind = type(given).__name__
+    del given
+    raise CredentialsError(f"{what} gave {kind} instead of a text")
+
+
+def _checked(secret: SecretStr) -> SecretStr | None:
+    secret = SecretStr(secret.get_secret_value().strip())
+    if not (secret.get_secret_value().isascii() and secret.get_secret_value().isprintable()):
         raise CredentialsError("the key holds characters that no key has; copy it again, without line breaks")
-    return SecretStr(text) if text else None
+    return secret if secret.get_secret_value() else None
+
+
+def _found(config: Config) -> SecretStr | Login | None:
+    """What there is where fal's own client looks."""
+    login = Login.from_env() if config.base_url is None else None
+    if login is not None and login.is_preferred:
+        return login
+    return key_from_env() or (login and _colab_key()) or login
+
+
+@cache
+def _colab_key() -> SecretStr | None:
+    """The secret `FAL_KEY` of a Google Colab notebook, which asks its user for it once."""
+    ipython: Any = sys.modules.get("IPython")
+    if ipython is None or "google.colab" not in str(ipython.get_ipython()):
+        return None
+    try:
+        return _checked(SecretStr(importlib.import_module("google.colab.userdata").get("FAL_KEY")))
+    except Exception:  # there is no such secret, or the notebook may not see it
+        return None

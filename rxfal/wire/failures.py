@@ -21,6 +21,7 @@ import aiohttp
 from pydantic_core import from_json
 
 from rxfal.errors import ApiError, DecodeError, TransportError, TransportKind, ValidationError
+from rxfal.wire.config import where_a_key_goes
 from rxfal.wire.masking import Secrets, without_queries
 
 __all__ = [
@@ -33,18 +34,15 @@ __all__ = [
     "unshown",
 ]
 
-Sent = Literal["nothing", "key", "token"]
-"""The credential that a request carried."""
+Sent = Literal["nothing", "key", "access token", "token"]
+"""The credential that a request carried; `token` is a short-lived one in the query."""
 
 _NONE = Secrets()
 
-_NO_KEY = (
-    "no FAL_KEY was found, and the server wants one: get a key at https://fal.ai/dashboard/keys and put it in the "
-    "environment variable FAL_KEY, or pass it to rxfal.configure(...) or Client(credentials=...)"
-)
-_REFUSED: dict[Sent, str] = {
-    "nothing": _NO_KEY,
+_REFUSED: dict[str, str] = {
     "key": "the server refused the key; compare it with https://fal.ai/dashboard/keys",
+    "access token": "the server refused the access token, which may have expired; give a new one, or run "
+    "`fal auth login` again",
     "token": "the server refused the short-lived token, which has expired or is meant for another app; try again, and "
     "if you give a token_provider, let it make a new token for the app that it is told",
 }
@@ -112,7 +110,7 @@ def error_from_value(
     if 300 <= status < 400:
         text = f"the server redirects to {_target(headers)}, which rxfal does not follow; name the right address"
     elif status == 401 and sent is not None:
-        text = f"{text}: {_REFUSED[sent]}"
+        text = f"{text}: {_REFUSED.get(sent) or where_a_key_goes()}"
     elif status in _NEXT_STEP:
         text = f"{text}: {_NEXT_STEP[status]}"
     error_type = header("x-fal-error-type")

@@ -8,10 +8,11 @@ import base64
 import io
 import logging
 import re
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
+from urllib.parse import urlencode
 
 import stamina
 from multidict import CIMultiDict
@@ -21,7 +22,7 @@ from yarl import URL
 from rxfal._version import __version__
 from rxfal.errors import ApiError, DecodeError, StreamTimeoutError, TransportError
 from rxfal.wire.config import Config
-from rxfal.wire.credentials import Credentials
+from rxfal.wire.credentials import Credential, Credentials
 from rxfal.wire.endpoints import may_see_credential
 from rxfal.wire.failures import Sent, error_from_response, transport_error, unshown
 from rxfal.wire.masking import Secrets, without_queries
@@ -38,6 +39,7 @@ logging.getLogger("stamina").addHandler(logging.NullHandler())
 _LARGE_BODY = 2**20  # bytes; above it aiohttp wants a file, which it sends piece by piece
 _SECRET_HEADER = re.compile("auth|key|token|secret|cookie", re.IGNORECASE)
 _TARGET = "x-fal-target-url"
+_FORM_PATIENCE = 30.0  # seconds until the response headers of a form
 _LONGEST_RETRY_AFTER = 60.0  # seconds; a server that asks for more gets no retry, the caller decides
 
 Body = bytes | Callable[[], AsyncIterable[bytes]] | None
@@ -56,6 +58,7 @@ class Request:
         content_length: The size of a body that comes in pieces, in bytes; left out, it is sent chunked.
         auth: Whether to send the key; it goes only where a credential may go.
         token: A short-lived token to send in the query, instead of the key.
+        credential: The credential to send; left out, it is asked for.
         response_timeout: Seconds from sending until the response headers are in; None for no limit.
         retry: What may be sent again: requests that surely "never-started", or all that failed, being "idempotent".
         secrets: What else of it is secret, such as the signature in its address.
@@ -69,6 +72,7 @@ class Request:
     content_length: int | None = None
     auth: bool = True
     token: SecretStr | None = None
+    credential: Credential | None = None
     response_timeout: float | None = None
     retry: Literal["never-started", "idempotent"] = "never-started"
     secrets: tuple[SecretStr, ...] = ()
@@ -83,6 +87,7 @@ class _Outgoing:
 
     url: URL
     headers: CIMultiDict[str]
+    body: bytes | io.BytesIO | AsyncIterable[bytes] | None
     proxy: URL | None
     sent: Sent
     secrets: Secrets
@@ -140,6 +145,26 @@ class Http:
             del body
         raise failure  # outside of the clause, so that the original with its words is not its context
 
+    async def post_form(self, url: str, form: Mapping[str, str | SecretStr]) -> Any:
+        """Send a form without any credential, and decode the answer; raises what `fetch_json` does.
+
+        Args:
+            url: Where to.
+            form: Its fields; a `SecretStr` is one that no error may show.
+        """
+        return await self.fetch_json(
+            Request(
+                method="POST",
+                url=URL(url),
+                endpoint=url,
+                headers={"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"},
+                body=urlencode({name: _text(value) for name, value in form.items()}).encode(),
+                auth=False,
+                response_timeout=_FORM_PATIENCE,
+                secrets=tuple(value for value in form.values() if isinstance(value, SecretStr)),
+            )
+        )
+
     async def _fetch(self, request: Request) -> tuple[bytes, Secrets]:
         """The answer, and the secrets that were in the request."""
         async for attempt in self._attempts(request):
@@ -182,9 +207,8 @@ class Http:
     async def _send(self, request: Request) -> tuple[LoopSession, Response]:
         """One attempt: the response, once its headers are in and say that it is one."""
         session = await self._sessions.get()
-        outgoing = await self._outgoing(request, session)
         body_errors: list[Exception] = []
-        body = _payload(request.body, body_errors)
+        outgoing = await self._outgoing(request, session, body_errors)
         logger.debug("%s %s", request.method, request.url.with_query(None))
         deadline = asyncio.timeout(request.response_timeout)
         try:
@@ -194,7 +218,7 @@ class Http:
                         request.method,
                         outgoing.url,
                         headers=outgoing.headers,
-                        data=body,
+                        data=outgoing.body,
                         proxy=outgoing.proxy,
                         allow_redirects=False,
                     ),
@@ -218,6 +242,8 @@ class Http:
             if response.status < 300:
                 session.responses.add(response)
                 return session, response
+            if response.status == 401 and outgoing.sent == "access token":
+                self.credentials.refused()
             raise error_from_response(
                 response.status,
                 response.headers,
@@ -232,10 +258,9 @@ class Http:
         finally:
             del failure, cause  # its traceback holds this frame
 
-    async def _outgoing(self, request: Request, session: LoopSession) -> _Outgoing:
+    async def _outgoing(self, request: Request, session: LoopSession, body_errors: list[Exception]) -> _Outgoing:
         url, config = request.url, self.config
         headers = CIMultiDict({"User-Agent": f"rxfal/{__version__}"})
-        secrets = [secret.get_secret_value() for secret in request.secrets]
         if request.token is not None:
             if may_see_credential(url, config):
                 url = url.update_query(fal_jwt_token=request.token.get_secret_value())
@@ -244,28 +269,45 @@ class Http:
             headers[_TARGET] = str(url)
             url = URL(config.proxy_url)
         elif request.auth and may_see_credential(url, config):
-            key = await self.credentials.key()
-            if key is not None:
-                headers["Authorization"] = f"Key {key.get_secret_value()}"
+            credential = request.credential or await self.credentials.current(self.post_form)
+            if credential is not None:
+                headers["Authorization"] = credential.header()
         headers.update(request.headers)
         if request.content_length is not None:
             headers["Content-Length"] = str(request.content_length)
-        secrets += request.url.query.getall("fal_jwt_token", ()) if _TARGET in headers else ()
-        secrets += url.query.getall("fal_jwt_token", ())
-        for name, value in headers.items():
-            if _SECRET_HEADER.search(name):  # the user's own among them; "Key abc" is the secret abc
-                secrets += value, value.partition(" ")[2].strip()
         proxy = session.proxy_for(url)
-        if proxy is not None and proxy.password is not None:
-            basic = base64.b64encode(f"{proxy.user or ''}:{proxy.password}".encode()).decode()
-            secrets += proxy.password, proxy.raw_password or "", basic
-        return _Outgoing(url=url, headers=headers, proxy=proxy, sent=_sent(url, headers), secrets=Secrets(secrets))
+        return _Outgoing(
+            url=url,
+            headers=headers,
+            body=_payload(request.body, body_errors),
+            proxy=proxy,
+            sent=_sent(url, headers),
+            secrets=Secrets([*map(_text, request.secrets), *_secrets_in(request.url, url, headers, proxy)]),
+        )
+
+
+def _secrets_in(given: URL, url: URL, headers: CIMultiDict[str], proxy: URL | None) -> Iterator[str]:
+    """The secrets of a request as it goes out, the user's own among them."""
+    for address in (given, url):  # they differ behind a server-side proxy
+        yield from address.query.getall("fal_jwt_token", ())
+    for name, value in headers.items():
+        if _SECRET_HEADER.search(name):  # of "Key abc", abc
+            yield from (value, value.partition(" ")[2].strip())
+    if proxy is not None and proxy.password is not None:
+        yield from (proxy.password, proxy.raw_password or "")
+        yield base64.b64encode(f"{proxy.user or ''}:{proxy.password}".encode()).decode()
 
 
 def _sent(url: URL, headers: Mapping[str, str]) -> Sent:
     if "fal_jwt_token" in url.query:
         return "token"
+    if headers.get("Authorization", "").startswith("Bearer "):
+        return "access token"
     return "key" if "Authorization" in headers or _TARGET in headers else "nothing"
+
+
+def _text(value: str | SecretStr) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
 def _payload(body: Body, errors: list[Exception]) -> bytes | io.BytesIO | AsyncIterable[bytes] | None:

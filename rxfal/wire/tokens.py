@@ -1,6 +1,5 @@
 """The short-lived tokens that are made with the key, and kept while they are good."""
 
-import asyncio
 import threading
 import time
 from contextlib import suppress
@@ -11,6 +10,8 @@ from pydantic import SecretStr
 from yarl import URL
 
 from rxfal.errors import CredentialsError, DecodeError
+from rxfal.wire.credentials import Credential
+from rxfal.wire.flights import Flights
 from rxfal.wire.http import Http, Request
 from rxfal.wire.payload import encode_json
 
@@ -21,19 +22,19 @@ _REFRESH_AT = 0.9  # of a token's life, as fal's own clients do
 _PATIENCE = 60.0  # seconds until the response headers of the request for one
 
 
-@dataclass(slots=True)
-class _Flight:
-    """A token that is being asked for, and how many wait for it."""
+@dataclass(frozen=True, slots=True)
+class _Token:
+    """A token that is kept, until when, in the seconds of `time.monotonic`."""
 
-    task: asyncio.Task[SecretStr]
-    waiting: int = 0
+    secret: SecretStr
+    until: float
 
 
 class TokenCache:
-    """Short-lived tokens, one per app, asked for when needed and again shortly before they expire.
+    """Short-lived tokens, one per app and key, asked for when needed and again shortly before they expire.
 
-    Those who ask at the same time on one loop share one request; when one of them is cancelled the others still get the
-    answer, and when all are, the request is. Tokens are shared between loops and threads.
+    Those who ask at the same time on one loop share one request. Tokens are shared between loops and threads, and never
+    between keys: in a server, a function may give each user's own.
 
     Args:
         http: Sends the requests.
@@ -42,8 +43,8 @@ class TokenCache:
     def __init__(self, http: Http) -> None:
         self._http = http
         self._lock = threading.Lock()
-        self._tokens: dict[str, tuple[SecretStr, float]] = {}
-        self._flights: dict[tuple[asyncio.AbstractEventLoop, str], _Flight] = {}
+        self._tokens: dict[tuple[str, bytes], _Token] = {}
+        self._flights = Flights[SecretStr]()
 
     def __repr__(self) -> str:
         return f"TokenCache({len(self._tokens)} tokens)"
@@ -54,25 +55,16 @@ class TokenCache:
         Raises:
             ApiError: The server gave none.
             TransportError: The server could not be reached.
-            CredentialsError: The answer is not a token.
+            CredentialsError: The answer is not a token, or there is no usable key.
         """
+        # Behind a server-side proxy it is the proxy that has the key.
+        credential = None if self._http.config.proxy_url else await self._http.credentials.current(self._http.post_form)
+        place = alias, credential.fingerprint() if credential else b""
         with self._lock:
-            token, until = self._tokens.get(alias, (None, 0.0))
-        if token is not None and time.monotonic() < until:
-            return token
-        loop = asyncio.get_running_loop()
-        flight = self._flights.get((loop, alias))
-        if flight is None:
-            flight = self._flights[loop, alias] = _Flight(loop.create_task(self._ask(alias), name=f"token {alias}"))
-        flight.waiting += 1
-        try:
-            return await asyncio.shield(flight.task)
-        finally:
-            flight.waiting -= 1
-            if flight.task.done() or not flight.waiting:
-                flight.task.cancel()
-                if self._flights.get((loop, alias)) is flight:
-                    del self._flights[loop, alias]
+            known = self._tokens.get(place)
+        if known is not None and time.monotonic() < known.until:
+            return known.secret
+        return await self._flights.join(place, lambda: self._ask(place, credential), name=f"token {alias}")
 
     def forget(self, alias: str, token: SecretStr) -> None:
         """Drop a token that the server refused, so that the next who asks gets a new one; a newer one stays.
@@ -82,29 +74,37 @@ class TokenCache:
             token: The token that was refused.
         """
         with self._lock:
-            if self._tokens.get(alias, (None,))[0] == token:
-                del self._tokens[alias]
+            for place, known in [*self._tokens.items()]:
+                if place[0] == alias and known.secret == token:
+                    del self._tokens[place]
 
-    async def _ask(self, alias: str) -> SecretStr:
-        asked = time.monotonic()
+    async def _ask(self, place: tuple[str, bytes], credential: Credential | None) -> SecretStr:
+        alias, asked = place[0], time.monotonic()
         request = Request(
             method="POST",
             url=URL(f"{self._http.config.rest_url}/tokens/"),
             endpoint=f"the token for {alias}",
             headers={"Accept": "application/json", "Content-Type": "application/json"},
             body=encode_json({"allowed_apps": [alias], "token_expiration": TOKEN_SECONDS}),
+            credential=credential,
             response_timeout=_PATIENCE,
             retry="idempotent",
         )
-        answer: Any = None
+        token = None
         with suppress(DecodeError):  # it would quote the answer, which may be a bare token
-            answer = await self._http.fetch_json(request)
-        if isinstance(answer, dict):  # {"token": ...}, or {"detail": ...} from old proxies
-            found = cast(dict[str, Any], answer)
-            answer = found.get("token") or found.get("detail")
-        if not isinstance(answer, str) or not answer:
+            token = _token_in(await self._http.fetch_json(request))
+        if token is None:
             raise CredentialsError("the server's answer is not a token; look at rest_url in Config", endpoint=alias)
-        token = SecretStr(answer)
         with self._lock:
-            self._tokens[alias] = token, asked + TOKEN_SECONDS * _REFRESH_AT
+            now = time.monotonic()
+            self._tokens = {old: known for old, known in self._tokens.items() if now < known.until}
+            self._tokens[place] = _Token(token, asked + TOKEN_SECONDS * _REFRESH_AT)
         return token
+
+
+def _token_in(answer: Any) -> SecretStr | None:
+    """The token in an answer: a text, `{"token": ...}`, or `{"detail": ...}` from old proxies."""
+    if isinstance(answer, dict):
+        found = cast(dict[str, Any], answer)
+        answer = found.get("token") or found.get("detail")
+    return SecretStr(answer) if isinstance(answer, str) and answer else None

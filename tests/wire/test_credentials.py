@@ -2,11 +2,12 @@
 
 import asyncio
 import threading
-import traceback
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
+import stamina
 from aioresponses import aioresponses
 from pydantic import SecretStr
 
@@ -15,9 +16,14 @@ from rxfal.wire.config import Config
 from rxfal.wire.credentials import Credentials
 from rxfal.wire.http import Http
 from rxfal.wire.tokens import TokenCache
-from tests.wire.servers import answer, replies, scripted
+from tests.hidden import assert_hidden
+from tests.wire.servers import answer, replies, request_to, scripted
 
 MakeHttp = Callable[..., Http]
+
+
+async def no_form(url: str, form: Any) -> Any:
+    raise AssertionError("nothing is to be renewed")
 
 
 async def an_async_key() -> str:
@@ -40,20 +46,20 @@ async def an_async_key() -> str:
     ],
 )
 async def test_the_key_comes_from_its_source(source: Any, key: str | None):
-    found = await Credentials(source, Config(key=SecretStr("from-config"))).key()
-    assert (found and found.get_secret_value()) == key
+    found = await Credentials(source, Config(key=SecretStr("from-config"))).current(no_form)
+    assert (found and found.header()) == (key and f"Key {key}")
 
 
 async def test_a_function_is_asked_every_time():
     keys = iter(["one", "two"])
     credentials = Credentials(lambda: next(keys), Config())
-    assert [await credentials.key() for _ in range(2)] == [SecretStr("one"), SecretStr("two")]
+    assert [found.header() for _ in range(2) if (found := await credentials.current(no_form))] == ["Key one", "Key two"]
 
 
 @pytest.mark.parametrize("given", [None, 5, b"bytes"])
 async def test_what_is_no_text_is_refused(given: Any):
     with pytest.raises(CredentialsError, match=type(given).__name__):
-        await Credentials(lambda: given, Config()).key()
+        await Credentials(lambda: given, Config()).current(no_form)
 
 
 async def test_a_function_that_fails_is_named_and_its_error_kept():
@@ -61,7 +67,7 @@ async def test_a_function_that_fails_is_named_and_its_error_kept():
         raise KeyError("vault")
 
     with pytest.raises(CredentialsError, match="KeyError") as caught:
-        await Credentials(fail, Config()).key()
+        await Credentials(fail, Config()).current(no_form)
     assert isinstance(caught.value.__cause__, KeyError)
 
 
@@ -69,9 +75,10 @@ async def test_a_function_that_fails_is_named_and_its_error_kept():
 async def test_a_key_that_no_header_can_carry_is_refused_without_showing_it(key: str):
     with pytest.raises(CredentialsError) as caught:
         Credentials(key, Config())
-    assert key not in str(caught.value)
-    with pytest.raises(CredentialsError):
-        await Credentials(lambda: key, Config()).key()
+    assert_hidden(caught.value, key, repr(key)[1:-1])
+    with pytest.raises(CredentialsError) as caught:
+        await Credentials(lambda: key, Config()).current(no_form)
+    assert_hidden(caught.value, key, repr(key)[1:-1])
 
 
 def test_wrong_credentials_are_an_error_at_once():
@@ -84,6 +91,71 @@ def test_no_repr_shows_the_key(source: Any):
     config = Config(key=SecretStr("the-secret"))
     credentials = Credentials(source, config)
     assert "the-secret" not in f"{credentials!r} {credentials} {config!r} {Http(config, credentials)!r}"
+
+
+async def test_what_a_function_gives_instead_of_a_text_is_not_shown():
+    with pytest.raises(CredentialsError, match="gave bytes instead of a text") as caught:
+        await Credentials(lambda: b"the-secret", Config()).current(no_form)  # pyright: ignore[reportArgumentType]
+    assert_hidden(caught.value, "the-secret")
+
+
+# Access tokens
+
+
+@pytest.mark.parametrize("token", ["a-token", SecretStr("a-token"), lambda: "a-token"])
+async def test_an_access_token_is_sent_as_bearer_and_wins_over_the_configuration(make_http: MakeHttp, token: Any):
+    async with scripted(replies(answer())) as server:
+        config = Config(base_url=server.url, key=SecretStr("a-key"))
+        http = Http(config, Credentials(None, config, access_token=token))
+        await http.fetch(request_to(server.url))
+        await http.aclose()
+    assert b"Authorization: Bearer a-token\r\n" in server.heads[0]
+    assert b"a-key" not in server.heads[0]
+
+
+async def test_an_access_tokens_function_is_asked_for_every_attempt(make_http: MakeHttp):
+    tokens = iter(["one", "two", "three"])
+
+    async def provide() -> str:
+        return next(tokens)
+
+    config = Config()
+    with aioresponses() as mocked, stamina.set_testing(True, attempts=4):
+        mocked.get("https://fal.run/owner/alias", status=429)
+        mocked.get("https://fal.run/owner/alias", status=200, repeat=True)
+        http = Http(config, Credentials(None, config, access_token=provide))
+        for _ in range(2):
+            await http.fetch(request_to("https://fal.run"))
+        await http.aclose()
+        calls = [call for made in mocked.requests.values() for call in made]
+    assert [call.kwargs["headers"]["Authorization"] for call in calls] == ["Bearer one", "Bearer two", "Bearer three"]
+
+
+async def test_an_access_token_goes_where_a_key_may_go_and_nowhere_else():
+    config = Config()
+    with aioresponses() as mocked:
+        http = Http(config, Credentials(None, config, access_token="a-token"))
+        for url in ("https://rest.fal.ai", "https://fal.run.evil.com", "http://fal.run", "https://v3.fal.media"):
+            mocked.get(f"{url}/owner/alias")
+            await http.fetch(request_to(url))
+        await http.aclose()
+        sent = {str(key[1].origin()): call[0].kwargs["headers"] for key, call in mocked.requests.items()}
+    assert [url for url, headers in sent.items() if "Authorization" in headers] == ["https://rest.fal.ai"]
+
+
+def test_a_key_and_an_access_token_do_not_go_together():
+    with pytest.raises(ValueError, match="not both") as caught:
+        Credentials("the-secret-key", Config(), access_token="the-secret-token")
+    assert_hidden(caught.value, "the-secret-key", "the-secret-token")
+
+
+async def test_a_refused_access_token_is_called_one(make_http: MakeHttp):
+    async with scripted(replies(answer(b"", "401 Unauthorized"))) as server:
+        config = Config(base_url=server.url)
+        http = Http(config, Credentials(None, config, access_token="a-token"))
+        with pytest.raises(ApiError, match="refused the access token"):
+            await http.fetch(request_to(server.url))
+        await http.aclose()
 
 
 # Tokens
@@ -124,7 +196,70 @@ async def test_an_answer_that_is_no_token_is_a_credentials_error(make_http: Make
         mocked.post("http://models.test/rest/tokens/", body=body)
         with pytest.raises(CredentialsError, match="not a token") as caught:
             await TokenCache(http).token("flux")
-    assert "bare" not in "".join(traceback.format_exception(caught.value))
+    assert_hidden(caught.value, "bare-token", "the-secret-key")
+
+
+async def test_each_key_has_tokens_of_its_own():
+    """In a server, the function gives the key of the user whose request it is."""
+    user: ContextVar[str] = ContextVar("user")
+    asked: list[bytes] = []
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head: bytes) -> None:
+        await reader.readexactly(48)
+        name = head.partition(b"Key key-of-")[2].partition(b"\r")[0]
+        asked.append(name)
+        writer.write(answer(b'"token-of-' + name + b'"'))
+
+    async with scripted(handler) as server:
+        config = Config(base_url=server.url)
+        http = Http(config, Credentials(lambda: f"key-of-{user.get()}", config))
+        tokens = TokenCache(http)
+
+        async def token_of(name: str) -> str:
+            user.set(name)
+            return (await tokens.token("flux")).get_secret_value()
+
+        for _ in range(2):
+            found = await asyncio.gather(*(asyncio.create_task(token_of(name)) for name in ("ann", "bob", "ann")))
+            assert found == ["token-of-ann", "token-of-bob", "token-of-ann"]
+        await http.aclose()
+    assert sorted(asked) == [b"ann", b"bob"]
+    assert "key-of" not in repr(vars(tokens))
+    assert "token-of" not in repr(vars(tokens))
+
+
+async def test_a_token_belongs_to_the_key_that_it_was_asked_with():
+    keys = iter(["one", "two", "one"])
+    async with scripted(replies(answer(b'"of-one"'), answer(b'"of-two"'))) as server:
+        config = Config(base_url=server.url)
+        http = Http(config, Credentials(lambda: f"the-key-{next(keys)}", config))
+        tokens = TokenCache(http)
+        assert [(await tokens.token("flux")).get_secret_value() for _ in range(3)] == ["of-one", "of-two", "of-one"]
+        await http.aclose()
+    assert [head.partition(b"the-key-")[2][:3] for head in server.heads] == [b"one", b"two"]
+
+
+async def test_expired_tokens_are_dropped(make_http: MakeHttp, monkeypatch: pytest.MonkeyPatch):
+    now = 1000.0
+    monkeypatch.setattr("rxfal.wire.tokens.time.monotonic", lambda: now)
+    async with scripted(replies(answer(b'"one"'))) as server:
+        tokens = TokenCache(make_http(server.url))
+        for alias in ("a", "b"):
+            await tokens.token(alias)
+        now += 200
+        await tokens.token("c")
+    assert repr(tokens) == "TokenCache(1 tokens)"
+
+
+async def test_behind_a_fal_proxy_no_key_is_asked_for():
+    def no_key() -> str:
+        raise AssertionError("the proxy has it")
+
+    async with scripted(replies(answer(b'"t-1"'))) as server:
+        config = Config(proxy_url=f"{server.url}/api/fal")
+        http = Http(config, Credentials(no_key, config))
+        assert (await TokenCache(http).token("flux")).get_secret_value() == "t-1"
+        await http.aclose()
 
 
 async def test_a_token_is_renewed_before_it_expires(make_http: MakeHttp, monkeypatch: pytest.MonkeyPatch):

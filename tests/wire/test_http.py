@@ -16,8 +16,9 @@ from yarl import URL
 
 from rxfal.errors import ApiError, CredentialsError, FalError, StreamTimeoutError, TransportError, ValidationError
 from rxfal.wire.config import Config
-from rxfal.wire.credentials import Credentials
+from rxfal.wire.credentials import Credential, Credentials
 from rxfal.wire.http import Http, Request
+from rxfal.wire.login import PostForm
 from tests.hidden import assert_hidden
 from tests.wire.servers import answer, replies, request_to, scripted
 
@@ -546,7 +547,7 @@ async def test_a_refused_connection_is_tried_again_until_the_server_is_there(mak
     asked: list[int] = []
 
     class Late(Credentials):
-        async def key(self) -> SecretStr | None:
+        async def current(self, post: PostForm) -> Credential | None:
             asked.append(1)
             if len(asked) == 3:
                 self.listener = await asyncio.start_server(self.serve, "127.0.0.1", port)
