@@ -6,20 +6,23 @@ In two steps, as fal's clients do it: `initiate` names the place, a PUT without 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self, cast, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from reactivex import abc
 from yarl import URL
 
 from rxfal.errors import DecodeError, StreamTimeoutError
 from rxfal.reactive.reader import Sink
 from rxfal.reactive.stream import Stream, create
+from rxfal.wire.config import Config
+from rxfal.wire.endpoints import may_take_upload
 from rxfal.wire.http import Http, Request
-from rxfal.wire.payload import PayloadDecoder, encode_json
+from rxfal.wire.payload import encode_json
 
 from .connected import Connected
 from .files import BLOCK_SIZE, Contents, File, FileSource, Upload
@@ -42,6 +45,8 @@ __all__ = [
 
 STALL_LIMIT = 120.0
 """Seconds without a byte taken, or without an answer after the last one, until an upload counts as dead."""
+
+_SHORTEST_SIGNATURE = 16  # characters of a value in an upload's address that is treated as secret
 
 Keep = Literal["immediate", "1h", "1d", "7d", "30d", "1y", "never"]
 """When a file expires, in fal's words; `immediate` is a minute, `never` keeps it."""
@@ -214,7 +219,38 @@ class _Place(BaseModel):
     """The answer to `initiate`: where the bytes go, and where they can be found then."""
 
     file_url: str = Field(min_length=1)
-    upload_url: str = Field(pattern="^https?://")
+    upload_url: str = Field(pattern="^https?://", repr=False)  # signed
+
+    def put(self, config: Config, label: str) -> Request:
+        """The request that brings the bytes there, without them.
+
+        Raises:
+            DecodeError: No file may go there.
+        """
+        where = "nowhere"
+        try:
+            url = URL(self.upload_url, encoded=True)  # as it is: quoting it anew would break its signature
+            where = f"at {url.scheme}://{url.raw_host}"
+            if may_take_upload(url, config) and re.fullmatch("[!-~]+", self.upload_url):
+                signatures = [value for value in url.query.values() if len(value) >= _SHORTEST_SIGNATURE]
+                return Request(
+                    method="PUT",
+                    url=url,
+                    endpoint=label,
+                    auth=False,
+                    secrets=tuple(map(SecretStr, signatures)),
+                    response_timeout=None,  # the limit is on standstill, not on the whole
+                    retry="idempotent",
+                )
+            del url  # which is shown by the frames of the error
+        except ValueError:
+            pass
+        raise DecodeError(
+            f"the storage wants the file {where}, where no file may go: files go over https to a host with a name, or "
+            "to a host that is named in Config",
+            data=b"",  # the address may be signed
+            endpoint=label,
+        )
 
 
 async def _send(http: Http, file: Upload, headers: Mapping[str, str], progress: Callable[[int, int], None]) -> Uploaded:
@@ -229,45 +265,37 @@ async def _send(http: Http, file: Upload, headers: Mapping[str, str], progress: 
             response_timeout=STALL_LIMIT,
             retry="idempotent",
         )
-        answer = await http.fetch(initiate)
-        place: _Place = PayloadDecoder(_Place, endpoint=label)(answer)
-        try:
-            upload_url = URL(place.upload_url, encoded=True)  # signed as it is: quoting anew would break the signature
-        except ValueError as error:
-            raise DecodeError("the storage gave no usable upload URL", data=answer, endpoint=label) from error
-        await _put(http, upload_url, file, contents, label, progress)
+        place: _Place = await http.fetch_json(initiate, _Place)
+        await _put(http, place.put(http.config, label), file, contents, progress)
     return Uploaded(place.file_url, file.name, file.content_type, contents.size)
 
 
 async def _put(
-    http: Http, url: URL, file: Upload, contents: Contents, label: str, progress: Callable[[int, int], None]
+    http: Http, request: Request, file: Upload, contents: Contents, progress: Callable[[int, int], None]
 ) -> None:
     loop = asyncio.get_running_loop()
     limit = asyncio.timeout(STALL_LIMIT)
 
     def moved(sent: int) -> None:
-        limit.reschedule(loop.time() + STALL_LIMIT)
+        limit.reschedule(loop.time() + STALL_LIMIT)  # every block that is taken sets it anew
         progress(sent, contents.size)
 
-    put = Request(
-        method="PUT",
-        url=url,
-        endpoint=label,
+    put = replace(
+        request,
         headers={"Content-Type": file.content_type},
         body=lambda: _Body(file, contents, moved),
         content_length=contents.size,
-        auth=False,
-        response_timeout=None,  # the limit is on standstill, not on the whole: every block that is taken sets it anew
-        retry="idempotent",
     )
     try:
         async with limit:
             await http.fetch(put)
+            return
     except TimeoutError:
         if not limit.expired():
             raise
-        message = f"the storage took no bytes, or gave no answer, for {STALL_LIMIT:g} seconds; try again"
-        raise StreamTimeoutError(STALL_LIMIT, message=message, endpoint=label) from None
+    # Outside the except clause: what was interrupted stands in the frames of the context.
+    message = f"the storage took no bytes, or gave no answer, for {STALL_LIMIT:g} seconds; try again"
+    raise StreamTimeoutError(STALL_LIMIT, message=message, endpoint=request.endpoint)
 
 
 class _Body:

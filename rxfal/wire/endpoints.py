@@ -15,10 +15,11 @@ from rxfal.errors import EndpointError
 from rxfal.wire.config import Config
 from rxfal.wire.payload import encode_json
 
-__all__ = ["Endpoint", "encode_query", "may_see_credential"]
+__all__ = ["Endpoint", "encode_query", "may_see_credential", "may_take_upload"]
 
 _NAMESPACES = frozenset({"workflows", "comfy"})
 _FAL_HOSTS = ("fal.ai", "fal.run")
+_BACKUP_HOSTS = ("falrun.com", "queue.falrun.com")
 _OLD_FORM = re.compile(r"(\d+)-([A-Za-z0-9._-]+)")
 # Letters and what fal's ids and version tags use. No percent sign: an escape could spell a dot or a slash.
 _SEGMENT = re.compile(r"[A-Za-z0-9._~@:+=,-]+")
@@ -75,8 +76,7 @@ class Endpoint:
             segments = [old[1], old[2]]
         namespace = segments.pop(0) if segments[0] in _NAMESPACES else ""
         if len(segments) < 2 or not all(map(_is_segment, segments)):
-            # Not with its query, if it has one: that may hold a token.
-            raise EndpointError.format(repr(re.sub(r"\?.*", "?...", app, flags=re.DOTALL)))
+            raise EndpointError.format(_without_query(app))
         return cls(app, namespace, segments[0], segments[1], "/".join(segments[2:]), base)
 
     def url(self, config: Config, *, path: str | None = None, query: Mapping[str, Any] | None = None) -> URL:
@@ -113,6 +113,11 @@ class Endpoint:
         return self.url(config, path="/stream" if path is None else path, query=query)
 
 
+def _without_query(text: str) -> str:
+    """An id or path for a message, without the query that it should not have: that may hold a token."""
+    return repr(re.sub(r"\?.*", "?...", text, flags=re.DOTALL))
+
+
 def _is_segment(segment: str) -> bool:
     return _SEGMENT.fullmatch(segment) is not None and segment not in (".", "..")
 
@@ -122,8 +127,8 @@ def _path_segments(path: str) -> list[str]:
         raise EndpointError(f"a path is a text such as '/stream', not {type(path).__name__}")
     if _NOT_IN_A_PATH.search(path):
         raise EndpointError(
-            f"the path {path!r} holds a control character, a backslash, '?', '#' or '%'; write characters as they are, "
-            "they are escaped for you, and give a query as query="
+            f"the path {_without_query(path)} holds a control character, a backslash, '?', '#' or '%'; write "
+            "characters as they are, they are escaped for you, and give a query as query="
         )
     segments = path.removeprefix("/").split("/") if path.strip("/") else []
     if any(segment.strip() in (".", "..") for segment in segments) or not all(segments[:-1]):
@@ -167,9 +172,10 @@ def _split_url(app: str, config: Config) -> tuple[str, str]:
 def may_see_credential(url: URL, config: Config) -> bool:
     """Whether a request to this address may carry the key or a token.
 
-    It may over https to `fal.ai`, `fal.run` and their subdomains; to the very servers that the configuration names
-    (scheme, host and port); and to its `trusted_hosts`, over http too. Host names are compared whole: no
-    `evilfal.ai`, no `fal.run.evil.com`, no name with a dot at its end, and no address with a user in it.
+    It may over https to `fal.ai`, `fal.run` and their subdomains, and to fal's two backup hosts; to the very servers
+    that the configuration names (scheme, host and port); and to its `trusted_hosts`, over http too. Host names are
+    compared whole: no `evilfal.ai`, no `fal.run.evil.com`, no name with a dot at its end, and no address with a user
+    in it.
 
     Examples:
         >>> may_see_credential(URL("https://queue.fal.run/x"), Config())
@@ -178,14 +184,46 @@ def may_see_credential(url: URL, config: Config) -> bool:
         False
     """
     origin = _origin(url)
-    scheme, host, port = origin
+    scheme, host, _ = origin
     if not host or url.user is not None or url.password is not None:
         return False
-    if scheme == "https" and any(host == name or host.endswith(f".{name}") for name in _FAL_HOSTS):
+    if scheme == "https" and (
+        any(host == name or host.endswith(f".{name}") for name in _FAL_HOSTS) or host in _BACKUP_HOSTS
+    ):
         return True
+    return origin in map(_origin, _own_servers(config)) or _is_trusted(origin, config)
+
+
+def may_take_upload(url: URL, config: Config) -> bool:
+    """Whether a file may be sent to this address, which the storage chose.
+
+    It may over https to any host with a full name, since fal changes the hosts of its storage; to the hosts that the
+    configuration names, over http where that has http; and to its `trusted_hosts`. Not to another IP address, however
+    it is written, and not to an address with a user in it: no answer can send a file into the user's own network.
+
+    Examples:
+        >>> may_take_upload(URL("https://v3b.fal.media/files/a.png?signature=s"), Config())
+        True
+        >>> [may_take_upload(URL(f"https://{host}/a"), Config()) for host in ("10.0.0.1", "0x7f.1", "[::1]", "router")]
+        [False, False, False, False]
+    """
+    origin = _origin(url)
+    scheme, host, _ = origin
+    if not host or url.user is not None or url.password is not None:
+        return False
+    own = [_origin(address)[:2] for address in _own_servers(config)]
+    # getaddrinfo takes a name whose last part is a number for an address: 127.1, 0x7f000001 and the like.
+    has_name = re.fullmatch(r"(.+)\.(?!\d|0x)[a-z0-9-]+\.?", host) is not None and ":" not in host
+    return (scheme == "https" and has_name) or (scheme, host) in own or _is_trusted(origin, config)
+
+
+def _own_servers(config: Config) -> list[URL]:
     own = (config.base_url, config.run_url, config.queue_url, config.rest_url, config.proxy_url)
-    if any(origin == _origin(URL(address)) for address in own if address):
-        return True
+    return [URL(address) for address in own if address]
+
+
+def _is_trusted(origin: tuple[str, str, int | None], config: Config) -> bool:
+    scheme, host, port = origin
     named = f"[{host}]" if ":" in host else host
     return scheme in ("http", "https") and not config.trusted_hosts.isdisjoint({named, f"{named}:{port}"})
 

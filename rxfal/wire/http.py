@@ -134,11 +134,16 @@ class Http:
         """Send a request and read its whole answer, which is tried again together; raises what `exchange` does."""
         return (await self._fetch(request))[0]
 
-    async def fetch_json(self, request: Request) -> Any:
-        """Send a request and decode its answer as JSON; raises what `exchange` does, and `DecodeError`."""
+    async def fetch_json(self, request: Request, output: Any = None) -> Any:
+        """Send a request and decode its answer as JSON; raises what `exchange` does, and `DecodeError`.
+
+        Args:
+            request: What to send.
+            output: As for `PayloadDecoder`.
+        """
         body, secrets = await self._fetch(request)
         try:
-            return PayloadDecoder(endpoint=request.endpoint)(body)
+            return PayloadDecoder(output, endpoint=request.endpoint)(body)
         except DecodeError as error:
             failure = unshown(error, secrets)
         finally:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from rxfal.errors import DecodeError
+from rxfal.wire.masking import without_queries
 
 __all__ = ["PayloadDecoder", "encode_json"]
 
@@ -113,7 +114,7 @@ def _misfit(error: pydantic.ValidationError, output: Any, data: bytes, endpoint:
 
 
 def _short(data: bytes) -> str:
-    return repr(data[:80]) + (f" and {len(data) - 80} bytes more" if len(data) > 80 else "")
+    return without_queries(repr(data[:80])) + (f" and {len(data) - 80} bytes more" if len(data) > 80 else "")
 
 
 def encode_json(value: Any, *, what: str = "input") -> bytes:

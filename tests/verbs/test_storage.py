@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import stamina
 from aiohttp import web
+from yarl import URL
 
 from rxfal.errors import ApiError, DecodeError, FalError, StreamTimeoutError
 from rxfal.reactive.iterate import iterate
@@ -35,6 +36,7 @@ from rxfal.wire.config import Config
 from rxfal.wire.credentials import Credentials
 from rxfal.wire.http import Http
 from rxfal.wire.tokens import TokenCache
+from tests.hidden import assert_hidden
 
 KEY = "key-id:key-secret"
 
@@ -73,15 +75,16 @@ class Storage:
         self.initiated = 0
         self.puts = 0
         self.answer: Any = None
+        self.query = "sig=a%2Fb"
         self.put: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]] = self.take
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.method == "POST":
             self.initiated += 1
             return web.json_response(
-                self.answer or {"file_url": "https://files/1", "upload_url": f"{self.url}/put?sig=a%2Fb"}
+                self.answer or {"file_url": "https://files/1", "upload_url": f"{self.url}/put?{self.query}"}
             )
-        assert request.rel_url.raw_query_string == "sig=a%2Fb"
+        assert request.rel_url.raw_query_string == self.query
         self.puts += 1
         return await self.put(request)
 
@@ -363,6 +366,43 @@ async def test_an_answer_that_names_no_place_is_a_decode_error(own: Storage, own
     with pytest.raises(DecodeError):
         await upload(own_http, b"x")
     assert own.puts == 0
+
+
+@pytest.mark.parametrize(
+    ("upload_url", "where"),
+    [
+        ("http://cdn.example/put?sig=a-long-signature-0123", "at http://cdn.example,"),
+        ("https://10.0.0.1/put?sig=a-long-signature-0123", "at https://10.0.0.1,"),
+        ("https://2130706433/put?sig=a-long-signature-0123", "at https://2130706433,"),
+        ("https://the-secret@cdn.example/put?sig=a-long-signature-0123", "at https://cdn.example,"),
+        ("https://cdn.example/put me?sig=a-long-signature-0123", "at https://cdn.example,"),
+        ("https://cdn.example/put\r\nHost: evil?sig=a-long-signature-0123", "at https://cdn.example,"),
+        ("https://cdn.example:99999/put?sig=a-long-signature-0123", "at "),
+    ],
+)
+async def test_a_file_goes_to_no_address_that_it_may_not_go_to(
+    own: Storage, own_http: Http, upload_url: str, where: str
+) -> None:
+    own.answer = {"file_url": "https://files/1", "upload_url": upload_url}
+    with pytest.raises(DecodeError, match="where no file may go") as caught:
+        await upload(own_http, b"x")
+    assert where in str(caught.value)
+    assert_hidden(caught.value, "the-secret", "a-long-signature")
+    assert b"a-long-signature" not in caught.value.data
+    assert own.puts == 0
+
+
+async def test_a_signed_address_is_shown_by_no_error_of_the_upload(own: Storage, own_http: Http) -> None:
+    signature = "a/long+signature-0123456789"
+
+    async def put(request: web.BaseRequest) -> web.StreamResponse:
+        await discard(request)
+        return web.json_response({"detail": f"not {request.rel_url}, nor {request.query['sig']}"}, status=403)
+
+    own.put, own.query = put, URL.build(query={"sig": signature}).raw_query_string
+    with pytest.raises(ApiError, match="not /put") as caught:
+        await upload(own_http, b"x", name="a.txt")
+    assert_hidden(caught.value, signature, own.query)
 
 
 async def test_a_storage_that_stands_still_ends_the_upload(

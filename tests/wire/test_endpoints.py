@@ -7,7 +7,7 @@ from yarl import URL
 
 from rxfal.errors import EndpointError
 from rxfal.wire.config import Config
-from rxfal.wire.endpoints import Endpoint, encode_query, may_see_credential
+from rxfal.wire.endpoints import Endpoint, encode_query, may_see_credential, may_take_upload
 
 CONFIG = Config()
 
@@ -158,6 +158,9 @@ def test_a_refused_url_is_not_repeated_with_its_secrets():
         with pytest.raises(EndpointError) as caught:
             Endpoint.parse(app, CONFIG)
         assert "hunter2" not in str(caught.value)
+    with pytest.raises(EndpointError, match=r"'/x\?\.\.\.'") as caught:
+        Endpoint.parse("x/y", CONFIG).url(CONFIG, path="/x?fal_jwt_token=hunter2")
+    assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -167,12 +170,72 @@ def test_a_refused_url_is_not_repeated_with_its_secrets():
         "https://queue.fal.run/x",
         "https://rest.fal.ai/",
         "https://v3.b.fal.media.fal.ai/",
+        "https://falrun.com/x",
+        "https://queue.falrun.com/x",
         "wss://fal.run/x",
     ],
 )
 def test_fals_hosts_see_credentials_over_tls(url: str):
     assert may_see_credential(URL(url), CONFIG)
     assert not may_see_credential(URL(url.replace("https", "http").replace("wss", "ws")), CONFIG)
+
+
+@pytest.mark.parametrize(
+    "host", ["x.falrun.com", "evilfalrun.com", "falrun.com.evil.com", "queue.falrun.com.", "falrun"]
+)
+def test_of_the_backup_hosts_only_the_two_see_credentials(host: str):
+    assert not may_see_credential(URL(f"https://{host}/x"), CONFIG)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://v3.fal.media/files/a.png?signature=s",
+        "https://storage.googleapis.com/bucket/a",
+        "https://some-cdn.example.:8443/a",
+        "https://1.example.com/a",
+        "https://xn--bcher-kva.example/a",
+    ],
+)
+def test_a_file_may_go_over_tls_to_any_host_with_a_name(url: str):
+    assert may_take_upload(URL(url), CONFIG)
+    assert not may_take_upload(URL(url.replace("https:", "http:")), CONFIG)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://rest.fal.ai/a",
+        "https://10.0.0.1/a",
+        "https://169.254.169.254/latest",
+        "https://127.1/a",
+        "https://2130706433/a",
+        "https://0x7f000001/a",
+        "https://0x7f.0.0.0x1/a",
+        "https://127.0.0.1./a",
+        "https://[::1]/a",
+        "https://[::ffff:10.0.0.1]/a",
+        "https://localhost/a",
+        "https://router/a",
+        "https://me@cdn.example/a",
+        "https://me:pass@cdn.example/a",
+        "https://@10.0.0.1/a",
+        "ftp://cdn.example/a",
+        "file:///etc/passwd",
+        "wss://cdn.example/a",
+        "/relative",
+    ],
+)
+def test_a_file_goes_nowhere_else(url: str):
+    assert not may_take_upload(URL(url, encoded=True), CONFIG) or url.startswith("wss:")
+
+
+def test_a_file_may_go_to_a_host_of_the_configuration():
+    config = Config(base_url="http://127.0.0.1:8600", trusted_hosts=frozenset({"minio", "10.0.0.2:9000"}))
+    for url in ("http://127.0.0.1:8600/x", "http://127.0.0.1:9000/x", "http://minio:81/", "https://10.0.0.2:9000/"):
+        assert may_take_upload(URL(url), config), url
+    for url in ("https://127.0.0.1:8600/x", "http://127.0.0.2:8600/", "https://10.0.0.2/", "http://me@127.0.0.1:8600/"):
+        assert not may_take_upload(URL(url), config), url
 
 
 def test_what_is_configured_sees_credentials():
