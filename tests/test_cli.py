@@ -1,5 +1,6 @@
 """The `rxfal` command: what it prints, where, and how it ends."""
 
+import base64
 import codecs
 import io
 import json
@@ -14,16 +15,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from rich.console import Console
 
 from rxfal.cli import run
 from rxfal.cli.app import one_line
 from rxfal.cli.inputs import parse
-from rxfal.cli.picture import HalfBlocks, decode, png_of
+from rxfal.cli.media import Media, media_in, shortened
+from rxfal.cli.picture import Gallery, HalfBlocks, image_of
 from rxfal.cli.progress import Progress
 from rxfal.cli.view import Board, line
-from rxfal.testing import Bytes, FalServer, Pause
-from rxfal.testing.pictures import PASSES, JuliaSet
+from rxfal.testing import Bytes, Disconnect, FalServer, Pause
+from rxfal.testing.pictures import JuliaSet
 
 _ROOT = Path(__file__).parent.parent
 _COMMAND = [sys.executable, "-X", "dev", "-W", "error", "-m", "rxfal"]
@@ -147,21 +150,207 @@ class _Terminal(io.TextIOWrapper):
         return True
 
 
-def test_a_terminal_gets_neither_binary_nor_escape_sequences(
-    server: FalServer, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
+class _InTerminal:
+    """Runs commands with a terminal as stdout and keeps what they write there."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._monkeypatch = monkeypatch
+        self.errors = io.StringIO()
+
+    def run(self, *args: str) -> tuple[int, str]:
+        written = io.BytesIO()
+        terminal = _Terminal(written, encoding="utf-8")
+        with self._monkeypatch.context() as patch:
+            for name, value in (("TERM", "xterm-256color"), ("COLORTERM", "truecolor"), ("COLUMNS", "60")):
+                patch.setenv(name, value)
+            patch.setenv("LINES", "20")
+            patch.setattr(sys, "stdout", terminal)
+            patch.setattr(sys, "stderr", self.errors)
+            status = run(args)
+        terminal.flush()
+        return status, written.getvalue().decode()
+
+
+@pytest.fixture
+def in_terminal(monkeypatch: pytest.MonkeyPatch) -> _InTerminal:
+    return _InTerminal(monkeypatch)
+
+
+def test_a_terminal_gets_neither_binary_nor_escape_sequences(server: FalServer, in_terminal: _InTerminal) -> None:
     app = _events(server, {"output": "a\x1b[2Jb\tc\nd"})
-    written, errors = io.BytesIO(), io.StringIO()
-    terminal = _Terminal(written, encoding="utf-8")
-    with capfd.disabled(), monkeypatch.context() as patch:
-        patch.setattr(sys, "stdout", terminal)
-        patch.setattr(sys, "stderr", errors)
-        assert run(["stream", app]) == 0
-        assert written.getvalue().decode() == "a�[2Jb\tc\nd\n"
-        assert run(["stream", "fal-ai/speech", "-i", "prompt=hi"]) == 1
-        assert "-o FILE" in errors.getvalue()
-    terminal.flush()
-    assert b"RIFF" not in written.getvalue()
+    assert in_terminal.run("stream", app) == (0, "a�[2Jb\tc\nd\n")
+    assert in_terminal.run("stream", "fal-ai/speech", "-i", "prompt=hi") == (1, "")
+    assert "-o FILE" in in_terminal.errors.getvalue()
+
+
+def test_a_terminal_shows_the_picture_and_how_large_it_is(server: FalServer, in_terminal: _InTerminal) -> None:
+    status, written = in_terminal.run("stream", "fal-ai/fast-julia", "-i", "prompt=x", "-i", "size=64")
+    assert status == 0
+    assert written.count("38;2;") > 100, "in colours"
+    assert re.search(r"images\[0\]\.url: image/png, [\d.]+ kB", written)
+    assert "base64" not in written
+    assert "-o FILE saves it." in written
+    assert in_terminal.errors.getvalue() == ""
+
+
+def test_a_terminal_says_the_size_of_what_it_cannot_show(server: FalServer, in_terminal: _InTerminal) -> None:
+    app = _events(server, {"audio": _uri("audio/mpeg", 30_000)}, {"image": {"url": _uri("image/webp", 50_000)}})
+    status, written = in_terminal.run("stream", app)
+    assert status == 0
+    assert "audio: audio/mpeg, 30.0 kB" in written
+    assert "image.url: image/webp, 50.0 kB" in written
+    assert "AAAA" not in written
+
+
+@pytest.mark.parametrize("style", ["--json", "--raw"])
+def test_a_terminal_is_not_flooded_with_base64_in_any_style(
+    style: str, server: FalServer, in_terminal: _InTerminal
+) -> None:
+    app = _events(server, {"image": _uri("image/png", 30_000), "b64_json": _uri("", 60_000).partition(",")[2], "n": 1})
+    status, written = in_terminal.run("stream", app, style)
+    assert status == 0
+    assert len(written) < 200
+    assert "data:image/png;base64,[30.0 kB]" in written
+    assert "[60.0 kB]" in written
+
+
+def test_text_and_pictures_of_one_answer_follow_each_other(server: FalServer, in_terminal: _InTerminal) -> None:
+    picture = {"images": [{"url": _uri("image/png", 500)}]}
+    app = _events(server, {"output": "Look"}, picture, {"output": "Look, a tree"})
+    status, written = in_terminal.run("stream", app)
+    assert status == 0
+    first, picture_line, hint, last = [line for line in _lines_of(written) if line]
+    assert (first, hint, last) == ("Look", "-o FILE saves it.", ", a tree")
+    assert "images[0].url: image/png, 500 bytes" in picture_line
+
+
+def test_a_pipe_gets_pictures_as_whole_json(server: FalServer, capfd: pytest.CaptureFixture[str]) -> None:
+    event = {"images": [{"url": _uri("image/png", 30_000)}]}
+    assert run(["stream", _events(server, event)]) == 0
+    assert json.loads(capfd.readouterr().out) == event
+
+
+def _uri(content_type: str, size: int) -> str:
+    return f"data:{content_type};base64,{base64.b64encode(bytes(size)).decode()}"
+
+
+# Files
+
+
+def test_the_finest_picture_is_saved(server: FalServer, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "picture.png"
+    app = _events(server, {"progress": 0}, *({"images": [{"url": _uri("image/png", size)}]} for size in (10, 20, 3000)))
+    assert run(["stream", app, "-o", str(file)]) == 0
+    assert file.read_bytes() == bytes(3000)
+    assert capfd.readouterr() == ("", f"saved {file}: image/png, 3.0 kB\n")
+
+
+def test_several_pictures_are_numbered_and_take_no_name_that_is_taken(
+    server: FalServer, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    app = _events(server, {"images": [{"url": _uri("image/png", 1)}, {"url": _uri("image/jpeg", 2)}]})
+    for _ in range(2):
+        assert run(["stream", app, "-o", str(tmp_path / "picture.png")]) == 0
+    assert run(["stream", app, "-o", str(tmp_path / "picture.png"), "--force"]) == 0
+    sizes = {path.name: path.stat().st_size for path in tmp_path.iterdir()}
+    assert sizes == {"picture-1.png": 1, "picture-2.png": 2, "picture-3.png": 1, "picture-4.png": 2}
+    assert capfd.readouterr().err.splitlines()[1] == f"saved {tmp_path / 'picture-2.png'}: image/jpeg, 2 bytes"
+
+
+def test_sound_that_comes_in_parts_is_joined(server: FalServer, tmp_path: Path) -> None:
+    file = tmp_path / "speech.mp3"
+    assert (
+        run(["stream", _events(server, *({"audio": _uri("audio/mpeg", 10)} for _ in range(3))), "-o", str(file)]) == 0
+    )
+    assert file.read_bytes() == bytes(30)
+
+
+def test_text_is_saved_as_it_is_and_json_by_the_line(
+    server: FalServer, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    text, lines = tmp_path / "answer.txt", tmp_path / "events.jsonl"
+    app = _events(server, {"output": "Hel"}, {"output": "Hello\ud800"})
+    assert run(["stream", app, "-o", str(text)]) == 0
+    assert text.read_text() == "Hello\\ud800\n"
+    assert run(["stream", app, "-o", str(lines), "--json"]) == 0
+    assert [json.loads(line)["output"] for line in lines.read_text().splitlines()] == ["Hel", "Hello\ud800"]
+    assert capfd.readouterr() == (
+        "",
+        f"saved {text}: 12 bytes of text\nsaved {lines}: 44 bytes of JSON, a line for each event\n",
+    )
+
+
+def test_what_is_left_out_of_a_file_is_told(
+    server: FalServer, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "answer.txt"
+    app = _events(server, {"output": "Look"}, {"image": _uri("image/png", 10)}, {"output": "Look!"})
+    assert run(["stream", app, "-o", str(file)]) == 0
+    assert file.read_text() == "Look!\n"
+    assert "--json saves all of it" in capfd.readouterr().err
+
+
+def test_a_file_that_exists_is_refused_before_anything_is_sent(
+    server: FalServer, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "answer.txt"
+    file.write_text("mine, and a long one")
+    app = _events(server, {"output": "new"})
+    assert run(["stream", app, "-o", str(file)]) == 1
+    assert capfd.readouterr().err == f"rxfal: {file} exists; --force writes over it\n"
+    assert server.requests == []
+    assert file.read_text() == "mine, and a long one"
+    assert run(["stream", app, "-o", str(file), "--force"]) == 0
+    assert file.read_text() == "new\n"
+
+
+def test_a_request_that_fails_leaves_files_as_they_were(server: FalServer, tmp_path: Path) -> None:
+    file = tmp_path / "answer.txt"
+    assert run(["stream", "nobody/knows", "-o", str(file)]) == 1
+    assert not file.exists()
+    file.write_text("mine")
+    assert run(["stream", "nobody/knows", "-o", str(file), "--force"]) == 1
+    assert file.read_text() == "mine"
+
+
+def test_what_came_before_an_error_is_saved(
+    server: FalServer, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "picture.png"
+    event = b"data: " + json.dumps({"image": _uri("image/png", 10)}).encode() + b"\n\n"
+    server.script("owner/alias", [Bytes(event), Disconnect("cut")])
+    assert run(["stream", "owner/alias", "-o", str(file)]) == 1
+    assert file.read_bytes() == bytes(10)
+    saved, failed = capfd.readouterr().err.splitlines()
+    assert saved == f"saved {file}: image/png, 10 bytes"
+    assert "cut short" in failed
+
+
+def test_a_device_is_written_to_without_force(server: FalServer) -> None:
+    assert run(["stream", _events(server, {"output": "Hello"}), "-o", os.devnull]) == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["data:, plain", "data:image/png;base64,not base64!", "data:image/png;base64,AAA", "see data:image/png;base64,"],
+)
+def test_text_that_only_looks_like_a_file_is_text(text: str) -> None:
+    assert media_in({"output": text}) == []
+
+
+def test_files_are_found_at_any_depth_and_in_order() -> None:
+    deep: Any = _uri("image/png", 1)
+    for _ in range(5000):
+        deep = [deep]
+    found = media_in({"a": [_uri("image/png", 2), {"b": _uri("audio/wav", 3)}], "c": deep})
+    assert [len(file.data) for file in found] == [2, 3, 1]
+    assert [file.place for file in found[:2]] == ["a[0]", "a[1].b"]
+
+
+def test_only_long_base64_is_shortened() -> None:
+    kept = "a word, https://example.com/a/path " + "x" * 999
+    assert shortened(kept) == kept
+    assert shortened(f"{kept} {'x' * 4000}==") == f"{kept} [3.0 kB]"
 
 
 def test_options_reach_the_request(server: FalServer, capfd: pytest.CaptureFixture[str]) -> None:
@@ -267,23 +456,9 @@ def test_without_the_extra_one_line_says_what_to_install(
 # The demo's parts
 
 
-def test_the_picture_is_decoded_as_an_imaging_library_does() -> None:
-    image = pytest.importorskip("PIL.Image")
-    picture = JuliaSet("a test", size=24)
-    for step in range(PASSES):
-        list(picture.refine(step))
-    png = png_of(picture.data_uri(PASSES - 1))
-    ours = decode(png)
-    theirs = image.open(io.BytesIO(png)).convert("RGB")
-    assert ours.width == 24
-    for plane, channel in zip(ours.planes, theirs.split()):
-        assert b"".join(plane) == channel.tobytes()
-
-
 @pytest.mark.parametrize("data", [b"", b"GIF89a", b"\x89PNG\r\n\x1a\n"])
-def test_what_is_no_such_png_is_refused(data: bytes) -> None:
-    with pytest.raises(ValueError, match="PNG"):
-        decode(data)
+def test_what_is_no_picture_is_none(data: bytes) -> None:
+    assert image_of(data) is None
 
 
 def _drawn(renderable: Any, **options: Any) -> str:
@@ -299,14 +474,45 @@ def _coarse_picture() -> str:
     return picture.data_uri(4)
 
 
+def _halves(width: int, height: int, kind: str = "RGB") -> Image.Image:
+    """Red above, blue below."""
+    picture = Image.new("RGB", (width, height), "red")
+    picture.paste("blue", (0, height // 2, width, height))
+    return picture.convert(kind)
+
+
 def test_without_colours_the_picture_is_drawn_in_shades() -> None:
-    coloured = _drawn(HalfBlocks(_coarse_picture()), color_system="truecolor")
+    picture = HalfBlocks(_halves(16, 16))
+    coloured = _drawn(picture, color_system="truecolor")
     assert "▀" in coloured
     assert "38;2;" in coloured
-    grey = _drawn(HalfBlocks(_coarse_picture()), color_system="truecolor", no_color=True)
+    grey = _drawn(picture, color_system="truecolor", no_color=True)
     assert "▀" not in grey
     assert "\x1b" not in grey
     assert set(" .:-=+*#%@") & set(grey) - {" "}
+
+
+@pytest.mark.parametrize(("width", "height"), [(64, 64), (640, 90), (90, 400)])
+def test_a_picture_keeps_its_shape(width: int, height: int) -> None:
+    lines = [line.strip() for line in _lines_of(_drawn(HalfBlocks(_halves(width, height)))) if "▀" in line]
+    assert {len(line) for line in lines} == {len(lines[0])}
+    assert len(lines) <= 24
+    assert len(lines[0]) <= 80
+    # A character is about twice as high as wide.
+    assert abs(len(lines[0]) / (2 * len(lines)) - width / height) < 0.3 * width / height
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF"])
+def test_a_gallery_has_each_picture_and_says_what_it_is(kind: str) -> None:
+    def file(place: str) -> Media:
+        written = io.BytesIO()
+        _halves(40, 40).save(written, kind)
+        return Media(place, f"image/{kind.lower()}", written.getvalue())
+
+    drawn = _drawn(Gallery([file("images[0].url"), file("images[1].url")]), color_system="truecolor")
+    rows = [line for line in _lines_of(drawn) if "▀" in line]
+    assert re.search("▀ +▀", rows[0]), "side by side"
+    assert f"images[1].url: image/{kind.lower()}, " in drawn
 
 
 @pytest.mark.parametrize("width", [20, 40, 60, 80, 200])
@@ -405,6 +611,17 @@ def test_a_reader_that_leaves_ends_it_quietly(server: FalServer) -> None:
     process.stderr.close()
 
 
+def test_the_demo_ends_as_quietly_when_its_reader_leaves() -> None:
+    process = _start("demo", "--pace", "0.1")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert process.stdout.readline() == "3 models on: a lighthouse in a storm\n"
+    process.stdout.close()
+    assert _complaints(process.stderr.read()) == []
+    assert process.wait(30) == 141
+    process.stderr.close()
+
+
 def test_serve_says_where_it_is_logs_requests_and_ends_on_ctrl_c(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -440,7 +657,8 @@ def test_the_demo_in_a_pipe_prints_lines_and_a_table_and_saves_the_picture(
     for name in ("fal-ai/any-llm", "rxfal/bard", "fal-ai/fast-julia"):
         assert re.search(rf"^{name} .* done", out, re.MULTILINE)
         assert re.search(rf"│ {name} +│ +\d+ │ .* s │$", out, re.MULTILINE)
-    assert decode(picture.read_bytes()).width == 256
+    with Image.open(picture) as saved:
+        assert saved.size == (256, 256)
 
 
 pty = pytest.importorskip("pty", reason="pseudo terminals are for Unix")
@@ -462,7 +680,8 @@ class _PseudoTerminal:
         )
         os.close(terminal)
         self.written = ""
-        self._decode = codecs.getincrementaldecoder("utf-8")().decode  # a read may end in the middle of a character
+        # A read may end in the middle of a character, and so may what is written when Ctrl-C comes.
+        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
 
     def read_until(self, text: str | None = None) -> None:
         """Reads until the text is there; or, without one, until the process has gone."""

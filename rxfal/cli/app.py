@@ -136,8 +136,9 @@ def stream(
     text: Annotated[bool, typer.Option("--text", help="Print the text as it grows, and nothing else.")] = False,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", dir_okay=False, help="Write here, not to stdout."),
+        typer.Option("--output", "-o", metavar="FILE", dir_okay=False, help="Save what comes: pictures, sound, text."),
     ] = None,
+    force: Annotated[bool, typer.Option("--force", "-f", help="With -o: write over a file that exists.")] = False,
     path: Annotated[str | None, typer.Option(help="What follows the endpoint's id.", show_default="/stream")] = None,
     timeout: Annotated[
         float, typer.Option(min=0.001, metavar="SECONDS", help="The longest silence that is waited for.")
@@ -148,11 +149,13 @@ def stream(
     """Stream a model's events to stdout, as they arrive.
 
     Calls whatever the environment names: fal with the key in FAL_KEY, or the server at RXFAL_BASE_URL. Without --json,
-    --raw or --text it prints text if the first event carries any, else JSON. A binary answer is written as it is.
+    --raw or --text it prints text if the first event carries any, else JSON; a terminal shows pictures. A binary answer
+    is written as it is.
 
     rxfal stream fal-ai/any-llm -i prompt="a haiku about rivers"
     """
-    from .stream import Style, run
+    from .pieces import Style
+    from .stream import run
 
     wanted = [style for style, given in zip(Style, (text, json, raw)) if given]
     if len(wanted) > 1:
@@ -162,6 +165,7 @@ def stream(
         fields or [],
         wanted[0] if wanted else None,
         output,
+        force,
         {"path": path, "timeout": timeout, "auth": auth.value},
     )
 

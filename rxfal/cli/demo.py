@@ -19,7 +19,7 @@ from rxfal import operators as ops
 from rxfal.testing import FalServer
 from rxfal.testing.models import BARD, JULIA, LLM
 
-from .picture import png_of
+from .media import data_of
 from .progress import Progress
 from .view import Board, line, summary
 
@@ -42,7 +42,7 @@ def run(prompt: str, pace: float, save: Path | None) -> None:
     Raises:
         FalError: What a model's stream ended with, once the others are done.
     """
-    console = Console(highlight=False)
+    console = _Console(highlight=False)
     with FalServer(models=True, pace=pace) as server, server.client() as client:
         in_terminal = console.is_terminal and not console.is_dumb_terminal
         models = (_show if in_terminal else _tell)(console, _contents(client, prompt), prompt)
@@ -55,8 +55,15 @@ def run(prompt: str, pace: float, save: Path | None) -> None:
         if progress.error is not None:
             raise progress.error
     if save is not None:
-        save.write_bytes(png_of(models[JULIA].content))
+        save.write_bytes(data_of(models[JULIA].content) or b"")
         console.print(f"saved {save}")
+
+
+class _Console(Console):
+    """Ends the command as any other output does when nobody reads on; rich would exit by itself."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
 
 
 def _contents(client: Client, prompt: str) -> dict[str, Observable[str]]:

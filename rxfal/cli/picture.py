@@ -1,147 +1,107 @@
-"""A picture in a terminal: the embedded server's PNGs, two pixels to a character.
+"""A picture in a terminal, two pixels to a character."""
 
-Knows the one kind of PNG that the embedded server makes (a palette, eight bits, no filter), and needs no imaging
-library for it.
-"""
-
-import base64
-import struct
-import zlib
-from collections.abc import Iterator
+import io
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from itertools import pairwise
-from typing import NamedTuple
 
+from PIL import Image
 from rich.color import Color
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
 from rich.style import Style
+from rich.table import Table
+from rich.text import Text
 
-__all__ = ["HalfBlocks", "Pixels", "decode", "png_of", "shrink"]
+from .media import Media
 
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+__all__ = ["Gallery", "HalfBlocks", "image_of"]
+
 _SHADES = " .:-=+*#%@"
 """For terminals without colours, from dark to light."""
-
-Rgb = tuple[int, int, int]
-
-
-class Pixels(NamedTuple):
-    """A picture as three planes, each a row of bytes for every line.
-
-    Attributes:
-        width: In pixels.
-        planes: Red, green and blue.
-    """
-
-    width: int
-    planes: tuple[list[bytes], list[bytes], list[bytes]]
-
-
-def png_of(data_uri: str) -> bytes:
-    r"""The file in a data URI.
-
-    Examples:
-        >>> png_of("data:image/png;base64,iVBORw==")
-        b'\x89PNG'
-    """
-    return base64.b64decode(data_uri.partition(",")[2])
-
-
-def decode(png: bytes) -> Pixels:
-    """The pixels of a PNG of colour type 3 with eight bits a pixel and unfiltered lines (W3C PNG, 11.2 and 9.2).
-
-    Raises:
-        ValueError: It is another kind of PNG, or none.
-    """
-    chunks = dict(_chunks(png))
-    width, height, depth, kind = struct.unpack(">IIBB", chunks.get(b"IHDR", bytes(10))[:10])
-    if (depth, kind) != (8, 3):
-        raise ValueError("not a PNG with a palette and eight bits a pixel")
-    lines = zlib.decompress(chunks[b"IDAT"])
-    rows = [lines[start : start + width + 1] for start in range(0, height * (width + 1), width + 1)]
-    if any(row[0] for row in rows):
-        raise ValueError("a PNG with filtered lines")
-    palette = chunks[b"PLTE"].ljust(3 * 256, b"\0")
-    red, green, blue = ([row[1:].translate(palette[channel::3]) for row in rows] for channel in range(3))
-    return Pixels(width, (red, green, blue))
-
-
-def _chunks(png: bytes) -> Iterator[tuple[bytes, bytes]]:
-    if not png.startswith(_SIGNATURE):
-        raise ValueError("not a PNG")
-    position = len(_SIGNATURE)
-    while position < len(png):
-        (length,) = struct.unpack_from(">I", png, position)
-        yield png[position + 4 : position + 8], png[position + 8 : position + 8 + length]
-        position += length + 12
-
-
-def shrink(pixels: Pixels, size: int) -> list[list[Rgb]]:
-    """A square of `size` by `size` pixels, each the mean of those that it covers."""
-    bounds = [index * pixels.width // size for index in range(size + 1)]
-    spans = [(low, max(low + 1, high)) for low, high in pairwise(bounds)]
-
-    def mean(plane: list[bytes], top: int, bottom: int, left: int, right: int) -> int:
-        return sum(sum(row[left:right]) for row in plane[top:bottom]) // ((bottom - top) * (right - left))
-
-    red, green, blue = pixels.planes
-    return [
-        [
-            (
-                mean(red, top, bottom, left, right),
-                mean(green, top, bottom, left, right),
-                mean(blue, top, bottom, left, right),
-            )
-            for left, right in spans
-        ]
-        for top, bottom in spans
-    ]
+_LARGEST = 512
+"""Pixels of a side: no terminal shows more, and a smaller picture is drawn faster."""
+_NARROWEST = 16
+"""Columns that a picture beside others has at least."""
 
 
 @lru_cache(maxsize=8)
-def _colour_lines(data_uri: str, size: int) -> list[list[Segment]]:
-    rows = shrink(decode(png_of(data_uri)), size)
-    return [
-        [
-            Segment("▀", Style(color=Color.from_rgb(*upper), bgcolor=Color.from_rgb(*lower)))
-            for upper, lower in zip(rows[line], rows[line + 1])
-        ]
-        for line in range(0, size, 2)
-    ]
-
-
-@lru_cache(maxsize=8)
-def _grey_lines(data_uri: str, size: int) -> list[list[Segment]]:
-    rows = shrink(decode(png_of(data_uri)), size)
-
-    def shade(upper: Rgb, lower: Rgb) -> str:
-        return _SHADES[(sum(upper) + sum(lower)) * len(_SHADES) // (6 * 256)]
-
-    return [[Segment("".join(map(shade, rows[line], rows[line + 1])))] for line in range(0, size, 2)]
+def image_of(data: bytes) -> Image.Image | None:
+    """A picture's file as an image; None if it can't be read."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            image.thumbnail((_LARGEST, _LARGEST))
+            return image.convert("RGB")
+    except Exception:  # whatever a broken file leads Pillow to
+        return None
 
 
 class HalfBlocks:
-    """A square picture, as large as the space that there is: upper half blocks, the lower pixel in the background.
+    """A picture, as large as there is room for: upper half blocks, with the lower pixel in the background.
 
     Args:
-        data_uri: The PNG.
+        image: The picture, in RGB.
     """
 
-    def __init__(self, data_uri: str) -> None:
-        self._data_uri = data_uri
+    def __init__(self, image: Image.Image) -> None:
+        self._image = image
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        height = options.height or options.max_width // 2
-        size = min(options.max_width, 2 * height) // 2 * 2
-        if size < 2:
-            return
+        height = options.height or console.height
+        scale = min(options.max_width / self._image.width, 2 * height / self._image.height)
+        columns, lines = max(1, int(self._image.width * scale)), max(1, int(self._image.height * scale / 2))
+        # Pillow's annotation names numpy, which need not be there.
+        small = self._image.resize((columns, 2 * lines), Image.Resampling.BOX)  # pyright: ignore[reportUnknownMemberType]
         coloured = console.color_system is not None and not console.no_color
-        lines = (_colour_lines if coloured else _grey_lines)(self._data_uri, size)
-        margin = Segment(" " * ((options.max_width - size) // 2))
-        for _ in range((height - size // 2) // 2):
+        margin = Segment(" " * ((options.max_width - columns) // 2))
+        for _ in range((height - lines) // 2 if options.height else 0):
             yield Segment.line()
-        for line in lines:
+        for line in (_coloured if coloured else _grey)(small):
             yield margin
             yield from line
             yield Segment.line()
+
+
+def _coloured(image: Image.Image) -> Iterator[list[Segment]]:
+    pixels = image.tobytes()
+    stride = 3 * image.width
+    for top in range(0, len(pixels), 2 * stride):
+        yield [
+            Segment("▀", Style(color=_colour(pixels, at), bgcolor=_colour(pixels, at + stride)))
+            for at in range(top, top + stride, 3)
+        ]
+
+
+def _colour(pixels: bytes, at: int) -> Color:
+    return Color.from_rgb(*pixels[at : at + 3])
+
+
+def _grey(image: Image.Image) -> Iterator[list[Segment]]:
+    pixels = image.convert("L").tobytes()
+    width = image.width
+    for top in range(0, len(pixels), 2 * width):
+        pairs = zip(pixels[top : top + width], pixels[top + width : top + 2 * width])
+        yield [Segment("".join(_SHADES[(upper + lower) * len(_SHADES) // 512] for upper, lower in pairs))]
+
+
+class Gallery:
+    """The files of one event: its pictures side by side, and a line for each file that says what it is.
+
+    Args:
+        media: The files.
+    """
+
+    def __init__(self, media: Sequence[Media]) -> None:
+        self._media = media
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        images = [image for file in self._media if (image := image_of(file.data)) is not None]
+        shown = images[: max(1, options.max_width // _NARROWEST)]
+        if shown:
+            height = max(4, min(32, console.height - len(self._media) - 4))
+            row = Table.grid(expand=True, padding=(0, 2, 0, 0))
+            for _ in shown:
+                row.add_column(ratio=1)
+            row.add_row(*map(HalfBlocks, shown))
+            yield from console.render(row, options.update(height=height))
+        for file in self._media:
+            yield Text(f"{file.place}: {file.label}", style="dim", no_wrap=True, overflow="ellipsis")

@@ -26,7 +26,8 @@ def run(host: str, port: int, key: str | None, no_key: bool, pace: float) -> Non
     """
     given = {} if key is None else {"key": key}
     with FalServer(port, host=host, require_key=not no_key, models=True, pace=pace, **given) as server:
-        typer.echo(f"rxfal serves {LLM}, {BARD}, {JULIA} and {SPEECH}; Ctrl-C ends it. In another shell:\n")
+        typer.echo(f"rxfal serves {LLM}, {BARD}, {JULIA} and {SPEECH}; Ctrl-C ends it.")
+        typer.echo("In another shell:\n")
         typer.echo(f"export RXFAL_BASE_URL={server.url}")
         if not no_key:
             typer.echo(f"export FAL_KEY={server.key if key is None else '...  # the one given with --key'}")

@@ -1,138 +1,161 @@
-"""`rxfal stream`: from a model's events to the bytes on stdout, each of them flushed as it arrives."""
+"""`rxfal stream`: one request, and where its events go: a pipe, a terminal or a file."""
 
-import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
-from enum import Enum
 from pathlib import Path
-from typing import Any, BinaryIO
+from types import TracebackType
+from typing import Protocol, Self
 
-import reactivex as rx
-from reactivex import GroupedObservable, Observable
+from rich.console import Console
+from rich.live import Live
 
 import rxfal
-from rxfal import ServerSentEvent
-from rxfal import operators as ops
 from rxfal.verbs.call import StreamOptions
 
 from . import inputs
+from .media import shortened
+from .picture import Gallery
+from .pieces import Piece, Style, pieces, wire_form
+from .save import Saved
 
-__all__ = ["Style", "run"]
-
-
-class Style(Enum):
-    """How events are printed."""
-
-    TEXT = "text"
-    JSON = "json"
-    RAW = "raw"
-    BINARY = "binary"
+__all__ = ["run"]
 
 
-def run(endpoint: str, fields: Sequence[str], style: Style | None, output: Path | None, options: StreamOptions) -> None:
-    """Print the events of one request.
+def run(
+    endpoint: str,
+    fields: Sequence[str],
+    style: Style | None,
+    output: Path | None,
+    force: bool,
+    options: StreamOptions,
+) -> None:
+    """Write the events of one request.
 
     Args:
-        endpoint: Whom to ask.
+        endpoint: The endpoint to call.
         fields: The input, as `inputs.parse` takes it.
-        style: How to print; None lets the first event decide.
+        style: How to write; None chooses by what comes.
         output: A file to write instead of stdout.
+        force: Whether to write over a file that exists.
         options: As for `rxfal.stream`.
     """
     given = inputs.parse(fields)
-    with rxfal.Client() as client:
+    destination: _Destination
+    if output is not None:
+        destination = Saved(output, force=force, announce=Console(stderr=True))
+    else:
+        destination = _Terminal() if sys.stdout.isatty() else _Pipe()
+    with rxfal.Client() as client, destination:
         if style is Style.RAW:
-            pieces = client.stream_events(endpoint, given, **options).map(wire_form)
+            written = client.stream_events(endpoint, given, **options).map(_raw)
         else:
-            pieces = client.stream(endpoint, given, **options).pipe(printed(style))
-        if output is not None:
-            with output.open("wb") as file:
-                written = _write(pieces, file, "utf-8", is_terminal=False)
-        else:
-            written = _write(pieces, sys.stdout.buffer, sys.stdout.encoding, is_terminal=sys.stdout.isatty())
-    if style is Style.TEXT and not written:
+            written = client.stream(endpoint, given, **options).pipe(pieces(style, files=destination.takes_files))
+        with closing(written.blocking()) as arriving:
+            for piece in arriving:
+                destination.take(piece)
+    if style is Style.TEXT and destination.is_empty:
         raise rxfal.FalError("no event carried any text; --json shows what came", endpoint=endpoint)
 
 
-def printed(style: Style | None = None) -> Callable[[Observable[Any]], Observable[str | bytes]]:
-    r"""What to print of decoded events, in one style for all of them; None lets the first event decide.
-
-    Examples:
-        >>> events = rxfal.from_observable(rx.of({"output": "Hel"}, {"output": "Hello"}))
-        >>> list(events.pipe(printed())), list(events.take(1).pipe(printed(Style.JSON)))
-        (['Hel', 'lo'], ['{"output": "Hel"}\n'])
-    """
-
-    def print_events(events: Observable[Any]) -> Observable[str | bytes]:
-        decided: list[Style] = []
-
-        def decide(event: Any) -> Style:
-            if not decided:
-                decided.append(Style.BINARY if isinstance(event, bytes) else style or _suited_to(event))
-            return decided[0]
-
-        def printed_so(group: GroupedObservable[Style, Any]) -> Observable[str | bytes]:
-            return group.pipe(_PRINTERS[group.key])
-
-        groups: Observable[GroupedObservable[Style, Any]] = events.pipe(ops.group_by(decide))
-        return groups.pipe(ops.flat_map(printed_so))
-
-    return print_events
+def _raw(event: rxfal.ServerSentEvent) -> Piece:
+    return Piece(Style.RAW, wire_form(event))
 
 
-_PRINTERS: dict[Style, Callable[[Observable[Any]], Observable[str | bytes]]] = {
-    Style.TEXT: ops.deltas(),
-    Style.JSON: ops.map(lambda event: json.dumps(event, ensure_ascii=False) + "\n"),
-    Style.BINARY: ops.map(bytes),
-}
+class _Destination(Protocol):
+    """Where pieces go; a context."""
+
+    takes_files: bool
+    """Whether it takes the files out of events, or whole events."""
+
+    @property
+    def is_empty(self) -> bool: ...
+    def take(self, piece: Piece) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
 
 
-def _suited_to(event: Any) -> Style:
-    found: list[str] = []
-    rx.of(event).pipe(ops.text()).subscribe(found.append)
-    # The first event of an OpenAI-compatible route has choices, but often a role and no text as yet.
-    return Style.TEXT if found or (isinstance(event, dict) and "choices" in event) else Style.JSON
+class _Pipe:
+    """Stdout that some program reads: everything as it is, flushed piece by piece, and a line break behind text."""
 
+    takes_files = False
 
-def wire_form(event: ServerSentEvent) -> str:
-    r"""An event as the standard writes it.
+    def __init__(self) -> None:
+        self._last: str | bytes = ""
 
-    Examples:
-        >>> wire_form(ServerSentEvent(event="error", data="a\nb"))
-        'event: error\ndata: a\ndata: b\n\n'
-    """
-    lines = [f"data: {line}" for line in event.data.split("\n")]
-    if event.retry is not None:
-        lines.insert(0, f"retry: {event.retry}")
-    if event.id:
-        lines.insert(0, f"id: {event.id}")
-    if event.event != "message":
-        lines.insert(0, f"event: {event.event}")
-    return "\n".join(lines) + "\n\n"
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end_line()
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._last
+
+    def take(self, piece: Piece) -> None:
+        assert not isinstance(piece.content, list)  # files are for terminals and -o
+        self._write(piece.content)
+
+    def _write(self, content: str | bytes) -> None:
+        if isinstance(content, str):
+            # A lone surrogate becomes the escape that it was in the JSON.
+            sys.stdout.buffer.write(content.encode(sys.stdout.encoding, "backslashreplace"))
+        else:
+            sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+        self._last = content
+
+    def _end_line(self) -> None:
+        if self._last and isinstance(self._last, str) and not self._last.endswith("\n"):
+            self._write("\n")
 
 
 _CONTROLS = {code: "�" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 """What a model must not send to a terminal: escape sequences move the cursor, and worse."""
 
 
-def _write(pieces: rxfal.Stream[str | bytes], file: BinaryIO, encoding: str, *, is_terminal: bool) -> bool:
-    """Write each piece as it comes, and end text with a newline; whether there was anything."""
-    last: str | bytes = ""
-    try:
-        with closing(pieces.blocking()) as arriving:
-            for last in arriving:
-                if isinstance(last, bytes):
-                    if is_terminal:
-                        raise rxfal.FalError("the answer is binary: write it to a file with -o FILE, or into a pipe")
-                    file.write(last)
-                else:
-                    text = last.translate(_CONTROLS) if is_terminal else last
-                    # A lone surrogate becomes the escape that it was in the JSON.
-                    file.write(text.encode(encoding, "backslashreplace"))
-                file.flush()
-    finally:
-        if last and isinstance(last, str) and not last.endswith("\n"):
-            file.write(b"\n")
-            file.flush()
-    return bool(last)
+class _Terminal(_Pipe):
+    """Stdout that somebody reads: pictures are drawn, each over the one before; of long base64, the size is enough."""
+
+    takes_files = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pictures: Live | None = None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end_pictures()
+        super().__exit__(kind, error, trace)
+
+    def take(self, piece: Piece) -> None:
+        match piece.content:
+            case bytes():
+                raise rxfal.FalError("the answer is binary: write it to a file with -o FILE, or into a pipe")
+            case str(text):
+                self._end_pictures()
+                self._write(shortened(text.translate(_CONTROLS)))
+            case media:
+                if self._pictures is None:
+                    self._end_line()
+                    self._pictures = Live(
+                        auto_refresh=False,
+                        redirect_stdout=False,
+                        redirect_stderr=False,
+                        console=Console(highlight=False),
+                    )
+                    self._pictures.start()
+                self._pictures.update(Gallery(media), refresh=True)
+                self._last = "\n"
+
+    def _end_pictures(self) -> None:
+        if self._pictures is not None:
+            pictures, self._pictures = self._pictures, None
+            pictures.stop()
+            pictures.console.print("-o FILE saves it.", style="dim")

@@ -9,7 +9,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from .picture import HalfBlocks
+from .media import data_of
+from .picture import HalfBlocks, image_of
 from .progress import Progress
 
 __all__ = ["Board", "line", "summary"]
@@ -104,7 +105,8 @@ class _ModelPanel:
         if progress.error is not None:
             return Text(str(progress.error), style="red")
         if progress.is_picture:
-            return HalfBlocks(progress.content)
+            image = image_of(data_of(progress.content) or b"")
+            return Text("a picture that can't be shown", style="red") if image is None else HalfBlocks(image)
         if progress.events:
             return Tail(progress.content, "" if progress.ended else "▌")
         return Text("waiting for the first event", style="dim")
