@@ -12,6 +12,8 @@ from rxfal._version import __version__
 from rxfal.client import Client, configure, map_concurrent, stream, stream_events, upload
 from rxfal.errors import (
     ApiError,
+    BodyTooLargeError,
+    CallbackError,
     CredentialsError,
     DecodeError,
     EndpointError,
@@ -36,6 +38,8 @@ __all__ = [
     "Access",
     "AccessRule",
     "ApiError",
+    "BodyTooLargeError",
+    "CallbackError",
     "Client",
     "Config",
     "ConnectableStream",

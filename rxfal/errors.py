@@ -10,15 +10,20 @@ and imports nothing of rxfal, so that every other module may raise what stands h
     ├── TransportError           no server answered, or its answer broke off
     ├── DecodeError              an answer that is not what it should be
     ├── EventTooLargeError       one event over the limit
+    ├── BodyTooLargeError        an answer over the limit
+    ├── CallbackError            an option's own function raised
     ├── CredentialsError         no usable key or token
     └── EndpointError            not an endpoint that a request may go to (also a ValueError)
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, Literal, NotRequired, Self, TypedDict, cast
 
 __all__ = [
     "ApiError",
+    "BodyTooLargeError",
+    "CallbackError",
     "CredentialsError",
     "DecodeError",
     "EndpointError",
@@ -50,18 +55,51 @@ class FieldError(TypedDict):
     input: NotRequired[Any]
 
 
+_LONGEST = 2000  # characters of a message: it may quote a server, which could send any number
+# Beside the control characters those that turn the direction of writing, and halves of characters.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def one_line(text: str, longest: int = _LONGEST) -> str:
+    r"""A text as it may be shown on one line of a terminal: cut at its length, and without control characters.
+
+    Examples:
+        >>> one_line("two\nlines, \x1b[31mred", longest=12)
+        'two lines, …'
+    """
+    text = _UNPRINTABLE.sub("\ufffd", re.sub("[\r\n\t]+", " ", text[: 2 * longest]))
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def in_seconds(seconds: float) -> str:
+    """A duration for a message.
+
+    Examples:
+        >>> in_seconds(0.200409), in_seconds(1.0), in_seconds(2.5), in_seconds(600)
+        ('0.2 seconds', '1 second', '2.5 seconds', '600 seconds')
+    """
+    number = f"{seconds:.2g}" if seconds < 1 else f"{seconds:.1f}".removesuffix(".0")
+    return f"{number} second" if number == "1" else f"{number} seconds"
+
+
 class FalError(Exception):
     """The base of every error that rxfal raises on its own account.
 
     Attributes:
-        message: What happened and what to do next.
+        message: What happened and what to do next, on one line of 2,000 characters at most.
         endpoint: Where it happened, as the user wrote it; None where no endpoint is involved.
         retryable: Whether the same request may succeed when it is sent again.
+        request_id: fal's id of the request (`x-fal-request-id`); None before there is one.
+        outcome_unknown: Whether the request was sent, or some of it, and broke before an answer came: nobody knows
+            whether it was taken.
     """
 
     retryable: bool = False
+    request_id: str | None = None
+    outcome_unknown: bool = False
 
     def __init__(self, message: str, *, endpoint: str | None = None) -> None:
+        message = one_line(message)
         super().__init__(message)
         self.message = message
         self.endpoint = endpoint
@@ -96,6 +134,7 @@ class ApiError(FalError):
             timeout type is not.
         retry_after: Seconds that the server asked to wait before the next try.
         endpoint: Where it happened.
+        address: Host and port of the server, where that is not fal's own.
 
     The attribute `retry_hint` says whether it was the server that asked for a retry (`retryable` or `retry_after`).
 
@@ -119,6 +158,7 @@ class ApiError(FalError):
         retryable: bool | None = None,
         retry_after: float | None = None,
         endpoint: str | None = None,
+        address: str | None = None,
     ) -> None:
         super().__init__(message, endpoint=endpoint)
         self.status = status
@@ -129,10 +169,12 @@ class ApiError(FalError):
         self.retryable = status in _RETRYABLE_STATUSES and timeout_type is None if retryable is None else retryable
         self.retry_after = retry_after
         self.retry_hint = retryable is True or retry_after is not None
+        self.address = address
 
     def __str__(self) -> str:
+        address = f" from {self.address}" if self.address else ""
         request = f", request {self.request_id}" if self.request_id else ""
-        return f"{super().__str__()} (status {self.status}{request})"
+        return f"{super().__str__()} (status {self.status}{address}{request})"
 
 
 class ValidationError(ApiError):
@@ -194,7 +236,7 @@ class StreamTimeoutError(ApiError, TimeoutError):
     ) -> None:
         if message is None:
             message = (
-                f"nothing came for {seconds:g} seconds; wait longer with timeout=..., or for ever with timeout=None"
+                f"nothing came for {in_seconds(seconds)}; wait longer with timeout=..., or for ever with timeout=None"
             )
         super().__init__(message, status=408, endpoint=endpoint, request_id=request_id)
         self.seconds = seconds
@@ -244,6 +286,26 @@ class EventTooLargeError(FalError):
             endpoint=endpoint,
         )
         self.size_limit = size_limit
+
+
+class BodyTooLargeError(FalError):
+    """An answer that is read whole is larger than `max_body_size`, which keeps a broken server from filling the memory.
+
+    Args:
+        size_limit: The limit, in bytes.
+        endpoint: Where the answer came from.
+    """
+
+    def __init__(self, size_limit: int, *, endpoint: str | None = None) -> None:
+        super().__init__(
+            f"the answer is larger than {size_limit} bytes; if it is meant to be, raise max_body_size in Config",
+            endpoint=endpoint,
+        )
+        self.size_limit = size_limit
+
+
+class CallbackError(FalError):
+    """A function that was given as an option, such as `on_open`, raised: its exception is the `__cause__`."""
 
 
 class CredentialsError(FalError):

@@ -12,9 +12,18 @@ from typing import Annotated, Any, Literal, NamedTuple, TypedDict, cast
 from multidict import CIMultiDict
 from pydantic import SecretStr
 
-from rxfal.errors import ApiError, CredentialsError, DecodeError, FalError
+from rxfal.errors import (
+    ApiError,
+    CallbackError,
+    CredentialsError,
+    DecodeError,
+    FalError,
+    StreamTimeoutError,
+    in_seconds,
+)
 from rxfal.reactive.observer import refuse_coroutine_functions
 from rxfal.wire.config import Config
+from rxfal.wire.deadline import Deadline
 from rxfal.wire.endpoints import Endpoint, encode_query
 from rxfal.wire.failures import unshown
 from rxfal.wire.http import Request, Response
@@ -89,6 +98,7 @@ class StreamCall:
         self.endpoint = Endpoint.parse(app, http.config)
         self.http = http
         self._tokens = connections.tokens
+        self._response_timeout = _checked_seconds("response_timeout", given["response_timeout"])
         self._timeout = _checked_seconds("timeout", given["timeout"])
         self._path: str | None = given["path"]
         self._auth: Literal["key", "token"] = auth
@@ -100,7 +110,6 @@ class StreamCall:
             url=self.endpoint.stream_url(http.config, path=self._path, query=given["query"]),
             endpoint=self.endpoint.id,
             headers=_checked_headers(given["headers"] or {}),
-            response_timeout=_checked_seconds("response_timeout", given["response_timeout"]),
         )
         # With texts in the places of its files: whatever else is wrong with the input is said now.
         self._request = self._with_input(self._input.value(dict.fromkeys(self._input.uploads, "")))
@@ -108,18 +117,22 @@ class StreamCall:
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[Response]:
         """Upload what the input holds, send the request, and leave the response open for the block."""
+        deadline = Deadline(self._response_timeout)
         request, token = self._request, None
         if self._input.uploads:
-            request = self._with_input(await self._input.resolve(uploader(self.http)))
+            async with deadline.limit(self._late("the files of the input were still being uploaded")):
+                request = self._with_input(await self._input.resolve(uploader(self.http)))
         if self._auth == "token":
-            token = await self._token()
+            async with deadline.limit(self._late("the short-lived token had not come")):
+                token = await self._token()
             request = replace(request, auth=False, token=token)
+        request_id: str | None = None
         try:
-            async with self.http.exchange(request) as response:
+            async with self.http.exchange(request, deadline) as response:
+                request_id = response.request_id
                 if response.status == 204:
-                    raise ApiError("the response body is empty (204)", status=400, request_id=response.request_id)
-                if self._on_open is not None:
-                    self._on_open(ResponseInfo(response.status, response.headers, response.request_id))
+                    raise ApiError("the response body is empty (204)", status=400, request_id=request_id)
+                self._tell_that_it_opened(response)
                 try:
                     yield response
                 except DecodeError as error:
@@ -130,9 +143,28 @@ class StreamCall:
             if error.__suppress_context__ and isinstance(error, DecodeError):
                 error.__context__ = None  # which is the one that quotes a secret
             error.endpoint = error.endpoint or self.endpoint.id
+            error.request_id = error.request_id or request_id
             if token is not None and isinstance(error, ApiError) and error.status == 401:
                 self._tokens.forget(self.endpoint.alias, token)  # the next subscription gets a new one
             raise
+
+    def _late(self, what: str) -> Callable[[float], StreamTimeoutError]:
+        def late(seconds: float) -> StreamTimeoutError:
+            message = (
+                f"no response headers came within {in_seconds(seconds)}: {what}; wait longer with "
+                "response_timeout=..., or for ever with response_timeout=None"
+            )
+            return StreamTimeoutError(seconds, message=message, endpoint=self.endpoint.id)
+
+        return late
+
+    def _tell_that_it_opened(self, response: Response) -> None:
+        if self._on_open is None:
+            return
+        try:
+            self._on_open(ResponseInfo(response.status, response.headers, response.request_id))
+        except Exception as error:
+            raise CallbackError(f"on_open raised {type(error).__name__}: {error}") from error
 
     def limit(self, response: Response) -> SilenceLimit:
         """The limit on the silence of this response."""

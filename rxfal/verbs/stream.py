@@ -57,13 +57,15 @@ class StreamVerbs(Connected):
             headers: More request headers.
             output: A pydantic model, or any type that `TypeAdapter` takes, that each event is validated as.
             timeout: Seconds of silence on the socket once the response has begun; None for no limit.
-            response_timeout: Seconds from sending until the response headers are in; None for no limit.
+            response_timeout: Seconds from subscription until the response headers are in, with the upload of files,
+                retries and their pauses; None for no limit.
             auto_upload: Whether files in the input (paths, open files, bytes, images) are uploaded first, and their
                 URLs sent.
             auth: `"key"` sends the key in a header, `"token"` a short-lived token in the query instead.
             token_provider: Gives that token, sync or async, for an app such as `owner/alias/stream`; asked per
                 subscription. Left out, fal is asked, and the token kept until shortly before it expires.
-            on_open: Called once with the response's status, headers and request id, before the first event.
+            on_open: Called once with the response's status, headers and request id, before the first event. What it
+                raises ends the stream with `CallbackError`.
 
         Returns:
             A cold Stream of decoded events.
@@ -173,11 +175,8 @@ async def _read_events(call: StreamCall, response: Response, sink: Sink[Any], de
 
 
 async def _read_whole(call: StreamCall, response: Response) -> bytes:
-    chunks: list[bytes] = []
     with call.limit(response) as limit:
-        while chunk := await limit.wait(response.read_chunk):
-            chunks.append(chunk)
-    return b"".join(chunks)
+        return await response.read(lambda: limit.wait(response.read_chunk))
 
 
 async def _read_binary(call: StreamCall, response: Response, sink: Sink[Any]) -> None:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Self, cast
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 from yarl import URL
 
-__all__ = ["Config", "key_from_env", "where_a_key_goes"]
+__all__ = ["Config", "address_of", "key_from_env", "where_a_key_goes"]
 
 _HOST = re.compile(r"[a-z0-9_.-]+(:\d+)?|\[[0-9a-f:.]+\](:\d+)?", re.IGNORECASE)
 
@@ -23,7 +23,7 @@ def _checked_url(value: str) -> str:
         raise ValueError(f"a URL begins with its scheme; write it as http://{value.strip()}")
     try:
         url = URL(value.strip())
-        host = url.raw_host
+        host, _port = url.raw_host, url.port
     except ValueError:
         raise ValueError("not a URL; write it as https://host or http://127.0.0.1:8600") from None
     if url.scheme not in ("http", "https") or not host:
@@ -79,8 +79,12 @@ class Config(BaseModel):
         proxy_url: A server of yours that adds the key: requests go there, the real address in `x-fal-target-url`.
         trusted_hosts: More hosts, as `name` or `name:port`, that may be called and may see the key.
         connect_timeout: Seconds that opening a connection may take.
+        request_timeout: Seconds that a request for something small (a token, the place of an upload) may take until its
+            answer is whole, retries and their pauses included.
         max_event_size: Bytes that one event of a stream may have; a limit for safety, since an event is kept in memory
             until it is whole.
+        max_body_size: Bytes that an answer which is read whole (JSON, a token) may have; a limit for safety too, with
+            room for a few pictures as data URIs.
         max_attempts: How often a request that may be repeated is sent at most; 1 switches retries off.
 
     Raises:
@@ -103,7 +107,9 @@ class Config(BaseModel):
     proxy_url: _Url | None = None
     trusted_hosts: Annotated[frozenset[str], BeforeValidator(_checked_hosts)] = frozenset()
     connect_timeout: float = Field(default=30.0, gt=0, allow_inf_nan=False)
+    request_timeout: float = Field(default=60.0, gt=0, allow_inf_nan=False)
     max_event_size: int = Field(default=64 * 2**20, gt=0)
+    max_body_size: int = Field(default=64 * 2**20, gt=0)
     max_attempts: int = Field(default=4, ge=1)
 
     @model_validator(mode="before")
@@ -143,6 +149,27 @@ class Config(BaseModel):
                 else run_host and _with_scheme(run_host).replace("://", "://queue.", 1)
             )
         return cls.model_validate(values)
+
+
+def address_of(url: URL, config: Config) -> str:
+    """Host and port of an address, for messages; and which variable of the environment says so, if one does.
+
+    Examples:
+        >>> address_of(URL("https://fal.run/owner/alias"), Config())
+        'fal.run:443'
+    """
+    address = f"{url.host_subcomponent}:{url.port}"
+    named = {"RXFAL_BASE_URL": config.base_url, "FAL_RUN_HOST": config.run_url, "FAL_QUEUE_RUN_HOST": config.queue_url}
+    for variable, configured in named.items():
+        if configured and url.origin() == URL(configured).origin() and _names(_env(variable), configured):
+            return f"{address} ({variable} says so)"
+    return address
+
+
+def _names(variable: str | None, configured: str) -> bool:
+    with suppress(ValueError):
+        return variable is not None and _checked_url(_with_scheme(variable)) == configured
+    return False
 
 
 def key_from_env() -> SecretStr | None:

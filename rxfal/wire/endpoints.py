@@ -146,7 +146,7 @@ def _split_url(app: str, config: Config) -> tuple[str, str]:
         )
     try:
         url = URL(app, encoded=True)
-        host, authority = url.raw_host, url.raw_authority
+        host, authority, _port = url.raw_host, url.raw_authority, url.port
     except ValueError:
         raise EndpointError("an endpoint that is a URL has the form https://fal.run/owner/alias") from None
     if "@" in authority or url.user is not None:

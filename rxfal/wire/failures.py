@@ -18,9 +18,10 @@ from types import MappingProxyType
 from typing import Any, Literal, cast
 
 import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError, PayloadEncodingError
 from pydantic_core import from_json
 
-from rxfal.errors import ApiError, DecodeError, TransportError, TransportKind, ValidationError
+from rxfal.errors import ApiError, DecodeError, TransportError, TransportKind, ValidationError, one_line
 from rxfal.wire.config import where_a_key_goes
 from rxfal.wire.masking import Secrets, without_queries
 
@@ -46,7 +47,9 @@ _REFUSED: dict[str, str] = {
     "token": "the server refused the short-lived token, which has expired or is meant for another app; try again, and "
     "if you give a token_provider, let it make a new token for the app that it is told",
 }
+_MOST_OF_THE_SERVERS = 1500  # characters of what a server says; then there is room for what to do
 _NEXT_STEP = {
+    101: "the server changes to another protocol there, which was not asked for; look at the address",
     403: "the key may not use this endpoint; look at its scope and at the account's balance",
     404: "look at the spelling of the endpoint, and at the path that was appended to it",
     408: "try again",
@@ -67,6 +70,7 @@ def error_from_response(
     endpoint: str | None,
     sent: Sent = "key",
     secrets: Secrets = _NONE,
+    address: str | None = None,
 ) -> ApiError:
     """The error that a response stands for; see `error_from_value`.
 
@@ -77,8 +81,11 @@ def error_from_response(
         endpoint: Where it happened.
         sent: The credential that the request carried.
         secrets: What must not appear in the error, should the server repeat it.
+        address: Host and port of the server, where that is not fal's own.
     """
-    return error_from_value(status, _decoded(body), headers, endpoint=endpoint, sent=sent, secrets=secrets)
+    return error_from_value(
+        status, _decoded(body), headers, endpoint=endpoint, sent=sent, secrets=secrets, address=address
+    )
 
 
 def error_from_value(
@@ -89,6 +96,7 @@ def error_from_value(
     endpoint: str | None = None,
     sent: Sent | None = None,
     secrets: Secrets = _NONE,
+    address: str | None = None,
 ) -> ApiError:
     """The error that a decoded body stands for, or the data of an event.
 
@@ -103,16 +111,17 @@ def error_from_value(
         endpoint: Where it happened.
         sent: The credential that the request carried; None where it has nothing to do with the error.
         secrets: What must not appear in the error, should the server repeat it.
+        address: Host and port of the server, where that is not fal's own.
     """
     value = secrets.mask_value(value)
-    header = {name.lower(): secrets.mask(text) for name, text in headers.items()}.get
-    text = _text_of(value) or _reason(status)
-    if 300 <= status < 400:
+    header = {name.lower(): one_line(secrets.mask(text), 200) for name, text in headers.items()}.get
+    text = one_line(_text_of(value) or _reason(status), _MOST_OF_THE_SERVERS)
+    if 300 <= status < 400 and header("location"):
         text = f"the server redirects to {_target(headers)}, which rxfal does not follow; name the right address"
     elif status == 401 and sent is not None:
-        text = f"{text}: {_REFUSED.get(sent) or where_a_key_goes()}"
+        text = _and(text, _REFUSED.get(sent) or where_a_key_goes())
     elif status in _NEXT_STEP:
-        text = f"{text}: {_NEXT_STEP[status]}"
+        text = _and(text, _NEXT_STEP[status])
     error_type = header("x-fal-error-type")
     if error_type is None and isinstance(value, dict):
         found = cast(dict[str, Any], value).get("error_type")
@@ -128,6 +137,7 @@ def error_from_value(
         retryable={"true": True, "1": True, "false": False, "0": False}.get(retryable),
         retry_after=retry_after_seconds(header("retry-after")),
         endpoint=endpoint,
+        address=address,
     )
 
 
@@ -188,6 +198,11 @@ def _from_page(text: str) -> str:
     return text if len(text) <= 300 else f"{text[:299]}…"
 
 
+def _and(text: str, more: str) -> str:
+    """Two clauses as one sentence, whatever mark the first ends with."""
+    return f"{text.rstrip(' .:;,')}: {more}"
+
+
 def _reason(status: int) -> str:
     try:
         return HTTPStatus(status).phrase
@@ -225,34 +240,56 @@ _CLIENT_CLOSED = (
     "rxfal.configure(); keep it open until its streams have ended"
 )
 _WHAT: dict[TransportKind, str] = {
-    "refused": "the connection was refused: nothing listens there; look at the address, and whether the server runs",
-    "reset": "the connection was reset by the other side; send the request again",
-    "cut short": "the response was cut short: the connection ended before the body did; send the request again",
-    "dns": "the host name could not be resolved (DNS); look at the name and at the network",
-    "tls": "the secure connection (TLS) failed; look at the certificate, the clock and any proxy in between",
+    "refused": "the connection was refused: nothing listens at {address}; look at the address, and whether the server "
+    "runs",
+    "reset": "the connection was reset by the other side ({address}); send the request again",
+    "cut short": "the response was cut short: the connection to {address} ended before the body did; send the request "
+    "again",
+    "dns": "the host name of {address} could not be resolved (DNS); look at the name and at the network",
+    "tls": "the secure connection (TLS) to {address} failed; look at the certificate, the clock and any proxy in "
+    "between",
     "out of file descriptors": "this process is out of file descriptors; raise its limit (ulimit -n) or open fewer",
-    "timeout": "connecting took too long; look at the network, or raise connect_timeout in Config",
-    "connection": "the connection failed",
+    "timeout": "connecting to {address} took too long; look at the network, or raise connect_timeout in Config",
+    "connection": "the connection to {address} failed",
 }
+_NO_HTTP = "what {address} answers is not proper HTTP; look at the address, and at any proxy in between"
 _RESET = {errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED, errno.ENOTCONN}
 
 
 def transport_error(
-    error: BaseException, *, endpoint: str | None, secrets: Secrets = _NONE, client_closed: bool = False
+    error: BaseException,
+    *,
+    endpoint: str | None,
+    address: str = "the server",
+    secrets: Secrets = _NONE,
+    client_closed: bool = False,
 ) -> tuple[TransportError, BaseException]:
     """The `TransportError` for a failure of aiohttp or of the operating system, and the cause to raise it from.
 
     The cause is the failure itself without its frames, whose locals hold the headers and the address; or a copy
     without the words too when they hold a secret: some of aiohttp's errors quote the URL, and with it the token.
+
+    Args:
+        error: The failure.
+        endpoint: Where it happened.
+        address: Host and port that were called.
+        secrets: What must not appear in the error.
+        client_closed: Whether the client was closed meanwhile, which explains it.
     """
     chain = _chain(error)
     kind: TransportKind = "connection" if client_closed else _kind(chain)
-    message = _CLIENT_CLOSED if client_closed else _WHAT[kind]
+    words = _shown(str(error), secrets)
+    if client_closed:
+        message = _CLIENT_CLOSED
+    elif (bad := _no_http(chain)) is not None:
+        # Its first line says what is wrong, the others show the place.
+        message = _and(_NO_HTTP.format(address=address), _shown(bad.message.partition("\n")[0], secrets).rstrip(":"))
+    else:
+        message = _WHAT[kind].format(address=address)
+        if kind == "connection":
+            message = _and(message, words or type(error).__name__)
     if any(isinstance(link, (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError)) for link in chain):
         message = f"on the way through the proxy (HTTP_PROXY, HTTPS_PROXY): {message}"
-    words = _shown(str(error), secrets)
-    if kind == "connection" and not client_closed:
-        message = f"{message}: {words or type(error).__name__}"
     cause = error
     for link in chain:
         link.__traceback__ = None
@@ -294,6 +331,14 @@ def _chain(error: BaseException) -> list[BaseException]:
     return found
 
 
+def _no_http(chain: list[BaseException]) -> HttpProcessingError | None:
+    """What aiohttp's parser could not read; that a body is too short is another matter, though it says so there."""
+    for link in chain:
+        if isinstance(link, HttpProcessingError) and not isinstance(link, PayloadEncodingError):
+            return link
+    return None
+
+
 def _kind(chain: list[BaseException]) -> TransportKind:
     def some(*types: type[BaseException]) -> bool:
         return any(isinstance(link, types) for link in chain)
@@ -308,6 +353,8 @@ def _kind(chain: list[BaseException]) -> TransportKind:
         return "tls"
     if some(ConnectionRefusedError) or errno.ECONNREFUSED in errnos:
         return "refused"
+    if _no_http(chain) is not None:
+        return "connection"
     if some(aiohttp.ClientPayloadError):
         return "reset" if any("ConnectionResetError" in str(link) for link in chain) else "cut short"
     if errnos & _RESET or some(ConnectionResetError, BrokenPipeError, aiohttp.ServerDisconnectedError):

@@ -7,6 +7,7 @@ import asyncio
 import base64
 import io
 import logging
+import random
 import re
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -20,27 +21,31 @@ from pydantic import SecretStr
 from yarl import URL
 
 from rxfal._version import __version__
-from rxfal.errors import ApiError, DecodeError, StreamTimeoutError, TransportError
-from rxfal.wire.config import Config
+from rxfal.errors import ApiError, DecodeError, StreamTimeoutError, TransportError, in_seconds
+from rxfal.wire import compressed
+from rxfal.wire.config import Config, address_of
 from rxfal.wire.credentials import Credential, Credentials
+from rxfal.wire.deadline import Deadline
 from rxfal.wire.endpoints import may_see_credential
 from rxfal.wire.failures import Sent, error_from_response, transport_error, unshown
 from rxfal.wire.masking import Secrets, without_queries
 from rxfal.wire.payload import PayloadDecoder
-from rxfal.wire.response import BROKEN, Response
-from rxfal.wire.session import LoopSession, Sessions
+from rxfal.wire.response import Response
+from rxfal.wire.session import Attempt, LoopSession, Sessions
 
 __all__ = ["Http", "Request", "Response"]
 
 logger = logging.getLogger("rxfal")
-# stamina logs its retries as warnings; who set up no logging at all is not to find them on stderr.
-logging.getLogger("stamina").addHandler(logging.NullHandler())
+_STAMINAS_NAME = "a request of rxfal"
+# What stamina logs of a retry says neither where nor why; `_again` logs a line that does.
+logging.getLogger("stamina").addFilter(lambda record: record.__dict__.get("stamina.callable") != _STAMINAS_NAME)
 
 _LARGE_BODY = 2**20  # bytes; above it aiohttp wants a file, which it sends piece by piece
 _SECRET_HEADER = re.compile("auth|key|token|secret|cookie", re.IGNORECASE)
 _TARGET = "x-fal-target-url"
-_FORM_PATIENCE = 30.0  # seconds until the response headers of a form
+_FORM_PATIENCE = 30.0  # seconds until the answer to a form is whole
 _LONGEST_RETRY_AFTER = 60.0  # seconds; a server that asks for more gets no retry, the caller decides
+_FIRST_PAUSE, _LONGEST_PAUSE, _JITTER = 0.2, 5.0, 0.4  # seconds, where the server asks for none
 
 Body = bytes | Callable[[], AsyncIterable[bytes]] | None
 
@@ -59,7 +64,11 @@ class Request:
         auth: Whether to send the key; it goes only where a credential may go.
         token: A short-lived token to send in the query, instead of the key.
         credential: The credential to send; left out, it is asked for.
-        response_timeout: Seconds from sending until the response headers are in; None for no limit.
+        timeout: Seconds that it may take, retries and their pauses included, until the response headers are in where it
+            is an `exchange`, and until the answer is whole where it is a `fetch`. None is no limit for an `exchange`,
+            and `request_timeout` of the configuration for a `fetch`.
+        stall_timeout: Given, a `fetch` may take as long as it likes, but not so many seconds in which no piece of
+            the body is taken and no answer comes.
         retry: What may be sent again: requests that surely "never-started", or all that failed, being "idempotent".
         secrets: What else of it is secret, such as the signature in its address.
     """
@@ -73,7 +82,8 @@ class Request:
     auth: bool = True
     token: SecretStr | None = None
     credential: Credential | None = None
-    response_timeout: float | None = None
+    timeout: float | None = None
+    stall_timeout: float | None = None
     retry: Literal["never-started", "idempotent"] = "never-started"
     secrets: tuple[SecretStr, ...] = ()
 
@@ -110,20 +120,36 @@ class Http:
         return f"Http({self.config!r}, {self.credentials!r})"
 
     @asynccontextmanager
-    async def exchange(self, request: Request) -> AsyncGenerator[Response]:
+    async def exchange(self, request: Request, deadline: Deadline | None = None) -> AsyncGenerator[Response]:
         """Send a request and leave its response open for the block.
 
         Failures are tried again as `request.retry` says, with growing pauses or the server's `Retry-After`, until the
         response has begun; never after that. Leaving the block early closes the connection at once, which cancels the
         work on the server; after a body that was read whole the connection is kept for the next request.
 
+        Args:
+            request: What to send.
+            deadline: When the response headers have to be in, where that is not `request.timeout` from now.
+
         Raises:
-            ApiError: The server answered with an error, or with a redirect.
-            StreamTimeoutError: The response headers did not come within `response_timeout`.
+            ApiError: The server answered with an error, or with a redirect; also where it asked for a pause that would
+                last beyond the deadline.
+            StreamTimeoutError: The response headers did not come in time.
             TransportError: No server answered.
             CredentialsError: There is no usable key.
         """
-        session, response = await self._send_with_retries(request)
+        deadline = deadline or Deadline(request.timeout)
+        attempt = Attempt()
+
+        def late(seconds: float) -> StreamTimeoutError:
+            message = (
+                f"no response headers came within {in_seconds(seconds)} from {attempt.address}; wait longer with "
+                "response_timeout=..., or for ever with response_timeout=None"
+            )
+            return _timeout(seconds, message, request, attempt)
+
+        async with deadline.limit(late):
+            session, response = await self._send_with_retries(request, deadline, attempt)
         try:
             yield response
         finally:
@@ -131,11 +157,14 @@ class Http:
             response.let_go()
 
     async def fetch(self, request: Request) -> bytes:
-        """Send a request and read its whole answer, which is tried again together; raises what `exchange` does."""
+        """Send a request and read its whole answer, which is tried again together.
+
+        Raises what `exchange` does, and `BodyTooLargeError`.
+        """
         return (await self._fetch(request))[0]
 
     async def fetch_json(self, request: Request, output: Any = None) -> Any:
-        """Send a request and decode its answer as JSON; raises what `exchange` does, and `DecodeError`.
+        """Send a request and decode its answer as JSON; raises what `fetch` does, and `DecodeError`.
 
         Args:
             request: What to send.
@@ -165,22 +194,51 @@ class Http:
                 headers={"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"},
                 body=urlencode({name: _text(value) for name, value in form.items()}).encode(),
                 auth=False,
-                response_timeout=_FORM_PATIENCE,
+                timeout=_FORM_PATIENCE,
                 secrets=tuple(value for value in form.values() if isinstance(value, SecretStr)),
             )
         )
 
     async def _fetch(self, request: Request) -> tuple[bytes, Secrets]:
         """The answer, and the secrets that were in the request."""
-        async for attempt in self._attempts(request):
-            with attempt:
-                session, response = await self._send(request)
+        seconds = request.timeout or (None if request.stall_timeout else self.config.request_timeout)
+        deadline, attempt = Deadline(seconds), Attempt()
+
+        def late(seconds: float) -> StreamTimeoutError:
+            message = (
+                f"no whole answer came within {in_seconds(seconds)} from {attempt.address}; wait longer with "
+                "request_timeout in Config"
+            )
+            return _timeout(seconds, message, request, attempt)
+
+        async with deadline.limit(late):
+            async for each in self._attempts(request, deadline):
+                with each:
+                    return await self._fetch_once(request, deadline, attempt)
+        raise AssertionError("retries end with a result or an error")
+
+    async def _fetch_once(self, request: Request, deadline: Deadline, attempt: Attempt) -> tuple[bytes, Secrets]:
+        loop, stall = asyncio.get_running_loop(), request.stall_timeout
+        limit = asyncio.timeout(stall)
+
+        def moved() -> None:
+            if stall is not None and not limit.expired():
+                limit.reschedule(loop.time() + stall)
+
+        try:
+            async with limit:
+                session, response = await self._send(request, deadline, attempt, moved)
                 try:
                     return await response.read(), response.secrets
                 finally:
                     session.responses.discard(response)
                     response.let_go()
-        raise AssertionError("retries end with a result or an error")
+        except TimeoutError:
+            if stall is None or not limit.expired():
+                raise
+        assert stall is not None
+        message = f"{attempt.address} took no bytes, or gave no answer, for {in_seconds(stall)}; try again"
+        raise _timeout(stall, message, request, attempt)
 
     async def aclose(self) -> None:
         """Close all connections; what is under way ends with a `TransportError`."""
@@ -190,61 +248,87 @@ class Http:
         """The same from code that can't await, on any thread."""
         self._sessions.close()
 
-    async def _send_with_retries(self, request: Request) -> tuple[LoopSession, Response]:
-        async for attempt in self._attempts(request):
-            with attempt:
-                return await self._send(request)
+    async def _send_with_retries(
+        self, request: Request, deadline: Deadline, attempt: Attempt
+    ) -> tuple[LoopSession, Response]:
+        async for each in self._attempts(request, deadline):
+            with each:
+                return await self._send(request, deadline, attempt)
         raise AssertionError("retries end with a result or an error")
 
-    def _attempts(self, request: Request) -> AsyncIterator[stamina.Attempt]:
-        # The context manager and not the decorator, which would log the arguments.
-        return aiter(
-            stamina.retry_context(
-                on=_never_started if request.retry == "never-started" else _worth_another_try,
-                attempts=self.config.max_attempts,
-                timeout=None,
-                wait_initial=0.2,
-                wait_max=5.0,
-                wait_jitter=0.4,
-            )
-        )
+    def _attempts(self, request: Request, deadline: Deadline) -> AsyncIterator[stamina.Attempt]:
+        worth = _never_started if request.retry == "never-started" else _worth_another_try
+        most = self.config.max_attempts
+        failed = 0
 
-    async def _send(self, request: Request) -> tuple[LoopSession, Response]:
-        """One attempt: the response, once its headers are in and say that it is one."""
+        def again(error: Exception) -> bool | float:
+            """The seconds until the next attempt, or False."""
+            nonlocal failed
+            failed += 1
+            pause = worth(error)
+            if pause is False:
+                return False
+            if pause is True:
+                pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (failed - 1) + random.uniform(0, _JITTER))
+            if deadline.left(pause) < pause:
+                return False  # what the server said is of more use than that the time was over
+            if failed < most:
+                reason = str(error).removeprefix(f"{request.endpoint}: ")
+                logger.info("%s: trying again in %s, after: %s", request.endpoint, in_seconds(pause), reason)
+            return pause
+
+        # The context manager and not the decorator, which would log the arguments.
+        return aiter(stamina.retry_context(on=again, attempts=most, timeout=None).with_name(_STAMINAS_NAME, (), {}))
+
+    async def _send(
+        self, request: Request, deadline: Deadline, attempt: Attempt, moved: Callable[[], None] = lambda: None
+    ) -> tuple[LoopSession, Response]:
+        """One attempt: the response, once its headers are in and say that it is one.
+
+        Args:
+            request: What to send.
+            deadline: When its headers have to be in.
+            attempt: Is told whether it was sent.
+            moved: Called when a piece of the body was taken.
+        """
+        attempt.was_sent = False
         session = await self._sessions.get()
         body_errors: list[Exception] = []
-        outgoing = await self._outgoing(request, session, body_errors)
+        outgoing = await self._outgoing(request, session, body_errors, moved)
+        attempt.address = address_of(outgoing.proxy or outgoing.url, self.config)
         logger.debug("%s %s", request.method, request.url.with_query(None))
-        deadline = asyncio.timeout(request.response_timeout)
         try:
-            async with deadline:
-                response = Response(
-                    await session.client.request(
-                        request.method,
-                        outgoing.url,
-                        headers=outgoing.headers,
-                        data=outgoing.body,
-                        proxy=outgoing.proxy,
-                        allow_redirects=False,
-                    ),
-                    request.endpoint,
-                    sent=outgoing.sent,
-                    secrets=outgoing.secrets,
-                    client_is_closed=lambda: session.client.closed,
-                )
-        except (*BROKEN, ValueError) as error:
+            response = Response(
+                await session.client.request(
+                    request.method,
+                    outgoing.url,
+                    headers=outgoing.headers,
+                    data=outgoing.body,
+                    proxy=outgoing.proxy,
+                    allow_redirects=False,
+                    trace_request_ctx=attempt,
+                ),
+                request.endpoint,
+                address=attempt.address,
+                sent=outgoing.sent,
+                secrets=outgoing.secrets,
+                max_body_size=self.config.max_body_size,
+                client_is_closed=lambda: session.client.closed,
+            )
+        except Exception as error:
             if body_errors:
                 failure, cause = body_errors[0], body_errors[0].__cause__
-            elif deadline.expired() and request.response_timeout is not None:
-                seconds = request.response_timeout
-                message = f"no response headers came within {seconds:g} seconds; wait longer with response_timeout=..."
-                failure, cause = StreamTimeoutError(seconds, message=message, endpoint=request.endpoint), None
             else:
                 failure, cause = transport_error(
-                    error, endpoint=request.endpoint, secrets=outgoing.secrets, client_closed=session.client.closed
+                    error,
+                    endpoint=request.endpoint,
+                    address=attempt.address,
+                    secrets=outgoing.secrets,
+                    client_closed=session.client.closed,
                 )
+                failure.outcome_unknown = attempt.was_sent
         else:
-            if response.status < 300:
+            if 200 <= response.status < 300:
                 session.responses.add(response)
                 return session, response
             if response.status == 401 and outgoing.sent == "access token":
@@ -252,10 +336,13 @@ class Http:
             raise error_from_response(
                 response.status,
                 response.headers,
-                await response.beginning(),  # held by no name: it may repeat a secret, and the error has this frame
+                # Held by no name: it may repeat a secret, and the error has this frame. It gets half of the time that
+                # is left: the status must not be lost for it.
+                await response.beginning(deadline.left(60.0) / 2),
                 endpoint=request.endpoint,
                 sent=outgoing.sent,
                 secrets=outgoing.secrets,
+                address=attempt.address,
             )
         # Outside the except clause: the original would stay on it as context, with a URL that may hold a token.
         try:
@@ -263,9 +350,11 @@ class Http:
         finally:
             del failure, cause  # its traceback holds this frame
 
-    async def _outgoing(self, request: Request, session: LoopSession, body_errors: list[Exception]) -> _Outgoing:
+    async def _outgoing(
+        self, request: Request, session: LoopSession, body_errors: list[Exception], moved: Callable[[], None]
+    ) -> _Outgoing:
         url, config = request.url, self.config
-        headers = CIMultiDict({"User-Agent": f"rxfal/{__version__}"})
+        headers = CIMultiDict({"User-Agent": f"rxfal/{__version__}", "Accept-Encoding": compressed.ACCEPTED})
         if request.token is not None:
             if may_see_credential(url, config):
                 url = url.update_query(fal_jwt_token=request.token.get_secret_value())
@@ -284,7 +373,7 @@ class Http:
         return _Outgoing(
             url=url,
             headers=headers,
-            body=_payload(request.body, body_errors),
+            body=_payload(request.body, body_errors, moved),
             proxy=proxy,
             sent=_sent(url, headers),
             secrets=Secrets([*map(_text, request.secrets), *_secrets_in(request.url, url, headers, proxy)]),
@@ -315,7 +404,15 @@ def _text(value: str | SecretStr) -> str:
     return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
-def _payload(body: Body, errors: list[Exception]) -> bytes | io.BytesIO | AsyncIterable[bytes] | None:
+def _timeout(seconds: float, message: str, request: Request, attempt: Attempt) -> StreamTimeoutError:
+    error = StreamTimeoutError(seconds, message=message, endpoint=request.endpoint)
+    error.outcome_unknown = attempt.was_sent
+    return error
+
+
+def _payload(
+    body: Body, errors: list[Exception], moved: Callable[[], None]
+) -> bytes | io.BytesIO | AsyncIterable[bytes] | None:
     """A body as aiohttp wants it. What the caller's function raises is kept in `errors`: aiohttp makes words of it."""
     if isinstance(body, bytes) and len(body) > _LARGE_BODY:
         return io.BytesIO(body)
@@ -326,6 +423,7 @@ def _payload(body: Body, errors: list[Exception]) -> bytes | io.BytesIO | AsyncI
         try:
             async for piece in body():
                 yield piece
+                moved()
             return
         except Exception as error:
             errors.append(error)

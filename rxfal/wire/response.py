@@ -4,23 +4,21 @@ Knows aiohttp's response and what can break in it; nothing of sessions, retries 
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
 
 import aiohttp
 from multidict import CIMultiDictProxy
 
-from rxfal.wire.failures import Sent, transport_error
+from rxfal.errors import BodyTooLargeError, DecodeError, FalError, one_line
+from rxfal.wire.compressed import Decompressor
+from rxfal.wire.failures import Sent, transport_error, unshown
 from rxfal.wire.masking import Secrets
 
-__all__ = ["BROKEN", "Response"]
+__all__ = ["Response"]
 
 _ERROR_BODY_LIMIT = 2**20  # bytes of an error's body that are read
-_ERROR_BODY_PATIENCE = 10.0  # seconds for them
-# What can come out of aiohttp: its own errors, the system's (timeouts are among them), and the RuntimeError that it
-# raises for a connection or a session that was closed meanwhile.
-BROKEN = (aiohttp.ClientError, OSError, RuntimeError)
+_ERROR_BODY_PATIENCE = 10.0  # seconds for them at most
 
 
 class Response:
@@ -38,10 +36,12 @@ class Response:
     """
 
     __slots__ = (
+        "_address",
         "_client_is_closed",
         "_content",
+        "_decompressor",
         "_endpoint",
-        "_lasts_as_the_connection",
+        "_max_body_size",
         "_raw",
         "content_type",
         "headers",
@@ -56,81 +56,113 @@ class Response:
         raw: aiohttp.ClientResponse,
         endpoint: str,
         *,
+        address: str,
         sent: Sent,
         secrets: Secrets,
+        max_body_size: int,
         client_is_closed: Callable[[], bool],
     ) -> None:
         self._raw = raw
         self._content = raw.content
         self._endpoint = endpoint
+        self._address = address
+        self._max_body_size = max_body_size
         self._client_is_closed = client_is_closed
         self.sent: Sent = sent
         self.secrets = secrets
         self.status = raw.status
         self.headers: CIMultiDictProxy[str] = raw.headers
         request_id = raw.headers.get("x-fal-request-id")
-        self.request_id = None if request_id is None else secrets.mask(request_id)
-        self.content_type = raw.content_type
-        self._lasts_as_the_connection = not ("Content-Length" in raw.headers or "Transfer-Encoding" in raw.headers)
+        self.request_id = None if request_id is None else one_line(secrets.mask(request_id), 200)
+        # Not aiohttp's `content_type`, which takes the parameters apart too, and fails where they are odd.
+        self.content_type = self._first_of("Content-Type") or "application/octet-stream"
+        encoding = self._first_of("Content-Encoding")
+        self._decompressor = None if encoding in ("", "identity") else Decompressor(encoding, endpoint=endpoint)
+
+    def _first_of(self, name: str) -> str:
+        """A header's value without parameters, in lower case."""
+        return self.headers.get(name, "").partition(";")[0].strip().lower()
 
     async def read_chunk(self) -> bytes:
         """All that has come: waits for at least one byte, and is empty at the clean end of the body.
 
         Raises:
             TransportError: The body was cut short; raised only after everything that had come was given out.
+            DecodeError: It is compressed, and not as its `Content-Encoding` says.
         """
+        if self._decompressor is not None:
+            return await self._decompressed(self._decompressor)
+        return await self._received()
+
+    async def _received(self) -> bytes:
         try:
-            chunk = await self._content.readany()
-            if not chunk and self._lasts_as_the_connection:
-                self._check_end_of_connection()
-            return chunk
-        except BROKEN as error:
+            return await self._content.readany()
+        except Exception as error:
             # aiohttp raises at once, though bytes are left that came before the failure; this is the part of its
             # reading methods that takes them.
             left: bytes = self._content._read_nowait(-1)  # pyright: ignore[reportPrivateUsage]
             if left:
                 return left
             failure, cause = transport_error(
-                error, endpoint=self._endpoint, secrets=self.secrets, client_closed=self._client_is_closed()
+                error,
+                endpoint=self._endpoint,
+                address=self._address,
+                secrets=self.secrets,
+                client_closed=self._client_is_closed(),
             )
         try:
             raise failure from cause
         finally:
             del failure, cause  # its traceback holds this frame
 
-    def _check_end_of_connection(self) -> None:
-        # To aiohttp a body that ends with its connection is whole, also when the connection was reset.
-        protocol: Any = self._content._protocol  # pyright: ignore[reportPrivateUsage]
-        if isinstance(error := protocol.exception(), OSError):
-            raise error
+    async def _decompressed(self, decompressor: Decompressor) -> bytes:
+        try:
+            while not (data := decompressor.take()):
+                if not (compressed := await self._received()):
+                    decompressor.close()
+                    break
+                decompressor.feed(compressed)
+                del compressed
+            return data
+        except DecodeError as error:
+            failure = unshown(error, self.secrets)
+        raise failure  # outside of the clause, so that the original with its words is not its context
 
-    async def read(self) -> bytes:
+    async def read(self, next_chunk: Callable[[], Awaitable[bytes]] | None = None) -> bytes:
         """The rest of the body, whole.
 
+        Args:
+            next_chunk: Reads the next chunk, in the place of `read_chunk`; for who limits how long that may take.
+
         Raises:
-            TransportError: The body was cut short.
+            BodyTooLargeError: It has more than `max_body_size` bytes.
+            TransportError, DecodeError: As `read_chunk`.
         """
+        next_chunk = next_chunk or self.read_chunk
         chunks: list[bytes] = []
-        while chunk := await self.read_chunk():
+        size = 0
+        while chunk := await next_chunk():
             chunks.append(chunk)
+            size += len(chunk)
+            if size > self._max_body_size:
+                raise BodyTooLargeError(self._max_body_size, endpoint=self._endpoint)
         return b"".join(chunks)
 
-    async def beginning(self) -> bytes:
-        """What the body of an error says, as far as it can be had: the status matters more than the rest of it."""
+    async def beginning(self, seconds: float) -> bytes:
+        """What the body of an error says, as far as it comes within so many seconds: the status matters more."""
         body = bytearray()
         try:
-            with suppress(*BROKEN):
-                async with asyncio.timeout(_ERROR_BODY_PATIENCE):
-                    while len(body) < _ERROR_BODY_LIMIT and (chunk := await self._content.readany()):
+            with suppress(FalError, TimeoutError):
+                async with asyncio.timeout(min(seconds, _ERROR_BODY_PATIENCE)):
+                    while len(body) < _ERROR_BODY_LIMIT and (chunk := await self.read_chunk()):
                         body += chunk
-            body += self._content._read_nowait(-1)  # pyright: ignore[reportPrivateUsage] (as in read_chunk)
         finally:
             self.let_go()
-        return bytes(body)
+        return bytes(body[:_ERROR_BODY_LIMIT])
 
     def let_go(self) -> None:
         """Keep the connection when the body was read whole, or else close it at once."""
-        if self._content.at_eof() and self._content.exception() is None:
+        if self.status >= 200 and self._content.at_eof() and self._content.exception() is None:
             self._raw.release()
         else:
             self._raw.close()

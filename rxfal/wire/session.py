@@ -15,9 +15,10 @@ from typing import Any, Protocol
 import aiohttp
 from yarl import URL
 
+from rxfal.errors import TransportError
 from rxfal.wire import connection
 
-__all__ = ["LoopSession", "Sessions"]
+__all__ = ["Attempt", "LoopSession", "Sessions"]
 
 _PATIENCE = 2.0  # seconds that close() waits for the loop of another thread, which may be busy
 
@@ -26,6 +27,33 @@ class _Closes(Protocol):
     """A response, of which a session knows only how to end it."""
 
     def close(self) -> None: ...
+
+
+class Attempt:
+    """One attempt at a request, as it goes on. Without a repr: frames that raise hold it.
+
+    Attributes:
+        address: Host and port of the server.
+        was_sent: Whether the request, or some of it, was sent.
+    """
+
+    __slots__ = ("address", "was_sent")
+
+    def __init__(self) -> None:
+        self.address = "the server"
+        self.was_sent = False
+
+
+def _noting_what_was_sent() -> aiohttp.TraceConfig:
+    """Sets `was_sent` of the `Attempt` that a request was given as its `trace_request_ctx`."""
+
+    async def note(session: object, context: Any, params: object) -> None:
+        if isinstance(context.trace_request_ctx, Attempt):
+            context.trace_request_ctx.was_sent = True
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_headers_sent.append(note)
+    return trace
 
 
 class LoopSession:
@@ -42,25 +70,31 @@ class LoopSession:
         connection.use_for(connector)
         self.client = aiohttp.ClientSession(
             connector=connector,
+            trace_configs=[_noting_what_was_sent()],
             cookie_jar=aiohttp.DummyCookieJar(),
             # Silence on the socket and the whole duration are the caller's business; `connect` has DNS and TLS in it.
             timeout=aiohttp.ClientTimeout(total=None, connect=connect_timeout, sock_read=None),
             # Not trust_env: with it aiohttp reads netrc too, and would send a password found there. See proxy_for.
             trust_env=False,
+            auto_decompress=False,  # see `compressed`
         )
         if hasattr(self.client, "_retry_connection"):
             # By itself aiohttp sends a GET or PUT again whose connection broke, whatever the caller says of retries.
             self.client._retry_connection = False  # pyright: ignore[reportPrivateUsage]
 
     def proxy_for(self, url: URL) -> URL | None:
-        """The proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name for an address; looked up once for each host."""
+        """The proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name for an address; looked up once for each host.
+
+        Raises:
+            TransportError: What they name is no URL.
+        """
         origin = (url.scheme, url.raw_host, url.port)
         if origin not in self._proxies:
             proxy = urllib.request.getproxies().get(url.scheme, "")
             if not proxy or urllib.request.proxy_bypass(f"{url.raw_host}:{url.port}"):
                 self._proxies[origin] = None
             else:
-                self._proxies[origin] = URL(proxy if "://" in proxy else f"http://{proxy}")
+                self._proxies[origin] = _proxy_url(proxy, url.scheme)
         return self._proxies[origin]
 
     async def close(self) -> None:
@@ -95,6 +129,18 @@ class LoopSession:
         for response in [*self.responses]:
             response.close()
         self.responses.clear()
+
+
+def _proxy_url(proxy: str, scheme: str) -> URL:
+    with contextlib.suppress(ValueError):
+        url = URL(proxy if "://" in proxy else f"http://{proxy}")
+        if url.host and url.port:
+            return url
+    # Not repeated: it may hold a password.
+    message = f"{scheme.upper()}_PROXY in the environment names no proxy; write it as http://host:port, or unset it"
+    failure = TransportError(message, kind="connection")
+    failure.retryable = False
+    raise failure
 
 
 class Sessions:

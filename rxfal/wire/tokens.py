@@ -19,7 +19,6 @@ __all__ = ["TokenCache"]
 
 TOKEN_SECONDS = 120
 _REFRESH_AT = 0.9  # of a token's life, as fal's own clients do
-_PATIENCE = 60.0  # seconds until the response headers of the request for one
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +86,6 @@ class TokenCache:
             headers={"Accept": "application/json", "Content-Type": "application/json"},
             body=encode_json({"allowed_apps": [alias], "token_expiration": TOKEN_SECONDS}),
             credential=credential,
-            response_timeout=_PATIENCE,
             retry="idempotent",
         )
         token = None

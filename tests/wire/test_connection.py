@@ -221,7 +221,7 @@ def deaf() -> Iterator[socket.socket]:
 SIZE = 50 * 2**20
 
 
-@pytest.mark.parametrize("way", ["cancel", "aclose", "response_timeout"])
+@pytest.mark.parametrize("way", ["cancel", "aclose", "timeout"])
 @pytest.mark.parametrize("kind", ["bytes", "pieces"])
 async def test_a_request_that_is_left_half_sent_is_dropped_at_once(
     make_http: MakeHttp, deaf: socket.socket, way: str, kind: str
@@ -233,8 +233,8 @@ async def test_a_request_that_is_left_half_sent_is_dropped_at_once(
     url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
     http = make_http(url)
     body = bytes(SIZE) if kind == "bytes" else pieces
-    timeout = 0.2 if way == "response_timeout" else None
-    request = request_to(url, method="POST", body=body, content_length=SIZE, response_timeout=timeout)
+    timeout = 0.2 if way == "timeout" else None
+    request = request_to(url, method="POST", body=body, content_length=SIZE, timeout=timeout)
     sending = asyncio.ensure_future(http.fetch(request))
     while (transport := one_that_waits_to_send(await http._sessions.get())) is None:  # noqa: ASYNC110 (aiohttp has no event)
         await asyncio.sleep(0)

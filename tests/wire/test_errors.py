@@ -10,6 +10,8 @@ import pytest
 import rxfal.errors
 from rxfal.errors import (
     ApiError,
+    BodyTooLargeError,
+    CallbackError,
     CredentialsError,
     DecodeError,
     EndpointError,
@@ -39,6 +41,8 @@ EVERY_KIND = [
     TransportError("m", kind="dns", endpoint="o/a"),
     DecodeError("m", data=b"\xff", endpoint="o/a"),
     EventTooLargeError(5, endpoint="o/a"),
+    BodyTooLargeError(5, endpoint="o/a"),
+    CallbackError("m", endpoint="o/a"),
     CredentialsError("m"),
     EndpointError("m"),
 ]

@@ -1,0 +1,115 @@
+"""Compressed bodies: bytes in, bytes out, in steps of bounded size.
+
+Sans-IO: awaits nothing, and knows of a response only what its `Content-Encoding` says. rxfal decompresses by itself,
+since to aiohttp a gzip that was cut is whole, and a body in an encoding that it does not know is plain.
+"""
+
+import zlib
+from typing import Any
+
+from rxfal.errors import DecodeError, TransportError
+
+__all__ = ["ACCEPTED", "Decompressor"]
+
+ACCEPTED = "gzip, deflate"
+"""What can be decompressed, as an `Accept-Encoding`."""
+
+_STEP = 2**18  # bytes given out at once: a few compressed bytes may stand for very many
+_GZIP_OR_ZLIB, _BARE_DEFLATE = zlib.MAX_WBITS | 32, -zlib.MAX_WBITS
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+class Decompressor:
+    r"""Decompresses one body, fed in chunks that may be cut anywhere.
+
+    A body may hold several gzips, one after the other; what follows them and is none is ignored.
+
+    Args:
+        encoding: The response's `Content-Encoding`.
+        endpoint: Where the body comes from, for messages.
+
+    Examples:
+        >>> import gzip
+        >>> decompressor = Decompressor("gzip")
+        >>> decompressor.feed(gzip.compress(b"hello"))
+        >>> decompressor.take(), decompressor.take()
+        (b'hello', b'')
+        >>> decompressor.close()
+    """
+
+    __slots__ = ("_encoding", "_ended", "_endpoint", "_inflate", "_left")
+
+    def __init__(self, encoding: str, *, endpoint: str | None = None) -> None:
+        self._encoding = encoding.strip().lower()
+        self._endpoint = endpoint
+        self._inflate: Any = None  # zlib's, which has no public type
+        self._left = b""
+        self._ended = False
+
+    def feed(self, data: bytes) -> None:
+        """Take in compressed bytes; `take` gives what they stand for.
+
+        Raises:
+            DecodeError: The encoding is not known.
+        """
+        if self._inflate is None:
+            self._inflate = self._begin(data)
+        if not self._ended:
+            self._left += data
+
+    def take(self) -> bytes:
+        """The next decompressed bytes; none when more has to be fed first.
+
+        Raises:
+            DecodeError: The bytes are not what the encoding says.
+        """
+        data = b""
+        while self._inflate is not None and not data:
+            if self._inflate.eof:
+                if len(self._left) < len(_GZIP_MAGIC):
+                    break
+                if not self._left.startswith(_GZIP_MAGIC):
+                    self._left, self._ended = b"", True
+                    break
+                self._inflate = zlib.decompressobj(_GZIP_OR_ZLIB)
+            try:
+                data = self._inflate.decompress(self._left, _STEP)
+            except zlib.error as error:
+                raise DecodeError(
+                    f"the body is not the {self._encoding} that its Content-Encoding says",
+                    data=self._left[:200],
+                    endpoint=self._endpoint,
+                ) from error
+            self._left = self._inflate.unconsumed_tail or self._inflate.unused_data
+            if not self._left:
+                break
+        return data
+
+    def close(self) -> None:
+        """End the body.
+
+        Raises:
+            TransportError: It ended before its compression did.
+        """
+        if self._inflate is not None and not self._inflate.eof:
+            raise TransportError(
+                f"the response was cut short: its {self._encoding} ended before the end; send the request again",
+                kind="cut short",
+                endpoint=self._endpoint,
+            )
+
+    def _begin(self, data: bytes) -> Any:
+        match self._encoding:
+            case "gzip" | "x-gzip":
+                return zlib.decompressobj(_GZIP_OR_ZLIB)
+            case "deflate":
+                # Meant is the format of zlib, which begins with an 8 in the lower half of the byte; some servers send
+                # what it holds without it.
+                return zlib.decompressobj(_GZIP_OR_ZLIB if data[0] & 0x0F == 8 else _BARE_DEFLATE)
+            case _:
+                raise DecodeError(
+                    f"the body has the Content-Encoding {self._encoding[:80]!r}, which rxfal can't decode and did not "
+                    'ask for; ask for none with the header {"Accept-Encoding": "identity"}',
+                    data=data[:200],
+                    endpoint=self._endpoint,
+                )
