@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: help demo test test-lowest lint format docs docs-serve bench clean
+.PHONY: help demo test test-lowest lint format docs docs-serve picture bench clean
 
 help:
 	@echo "make demo    watch several models stream at once, from a server on this machine"
@@ -17,6 +17,7 @@ help:
 	@echo "make lint    ruff, pyright and the import contracts"
 	@echo "make docs    build the documentation into site/"
 	@echo "make docs-serve  build it again at each change, at http://127.0.0.1:8000"
+	@echo "make picture take the documentation's picture of the demo anew (on Linux or macOS)"
 	@echo "make bench   run the benchmarks and print their tables"
 	@echo "make format  let ruff put imports and layout in order"
 	@echo "make clean   remove what the other targets made"
@@ -47,6 +48,9 @@ docs: $(VENV)/.ready-dev
 docs-serve: $(VENV)/.ready-dev
 	@echo "http://127.0.0.1:8000, Ctrl-C ends it"
 	@$(BIN)/mkdocs serve --quiet --livereload
+
+picture: $(VENV)/.ready-dev
+	@$(BIN)/python .ci/demo_picture.py
 
 bench: $(VENV)/.ready-bench
 	@$(BIN)/python -m benchmarks
