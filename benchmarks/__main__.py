@@ -7,7 +7,7 @@ import argparse
 import importlib
 import inspect
 
-from benchmarks import _report
+from benchmarks import _report, page
 
 NAMES = ("decoder", "operators", "throughput", "concurrency", "latency")
 
@@ -31,8 +31,6 @@ def main() -> None:
         else:
             benchmark()
     if not given.quick:
-        from benchmarks import page  # it needs matplotlib, which a quick run does not
-
         page.main()
 
 

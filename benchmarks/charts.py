@@ -1,89 +1,46 @@
-"""The charts of the results page, as SVG that is the same for the same figures and readable on light and dark pages."""
+"""The chart of the results page: an SVG that reads on a phone, on light and on dark pages."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
+from xml.etree import ElementTree
 
-import matplotlib as mpl
-
-mpl.use("svg")
-
-from matplotlib import pyplot as plt
-from matplotlib.figure import Figure
-
-_INK = "#808080"  # legible on white and on black
-_OURS = ("#7e57c2", "#9575cd", "#b39ddb", "#5e35b1")
-_PEERS = ("#26a69a", "#ffa726", "#78909c", "#8d6e63", "#bdbdbd")
-
-mpl.rcParams.update(
-    {
-        "svg.fonttype": "none",
-        "svg.hashsalt": "rxfal",
-        "font.family": "sans-serif",
-        "font.size": 9,
-        "text.color": _INK,
-        "axes.edgecolor": _INK,
-        "axes.labelcolor": _INK,
-        "axes.titlecolor": _INK,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "xtick.color": _INK,
-        "ytick.color": _INK,
-        "legend.frameon": False,
-        "legend.labelcolor": _INK,
-    }
-)
+_WIDTH, _ROW, _BAR = 360, 24, 15
+_NAMES = 152
+"""Where the bars begin: the longest name fits before them."""
+_FIGURES = 44
+"""Room for the figure behind the longest bar."""
+_INK, _OURS, _PEERS = "#7a7a7a", "#7e57c2", "#90a4ae"  # each of them visible on white and on black
 
 
-def bars(path: Path, cases: Mapping[str, Mapping[str, float]], label: str) -> None:
-    """Horizontal bars, one small chart per case, two in a row; all cases have the same peers."""
-    rows = -(-len(cases) // 2)
-    peers = [*next(iter(cases.values()))][::-1]
-    size = (9, 0.9 * rows + 0.2 * rows * len(peers))
-    figure, grid = plt.subplots(rows, 2, figsize=size, squeeze=False, sharey=True, layout="constrained")
-    colors = _colors(dict.fromkeys(peers[::-1]))
-    for axes, (case, figures) in zip(grid.flat, cases.items(), strict=False):
-        drawn = axes.barh(peers, [figures[peer] for peer in peers], color=[colors[peer] for peer in peers], height=0.7)
-        axes.bar_label(drawn, [f" {figures[peer]:.2g}" for peer in peers], color=_INK)
-        axes.margins(x=0.12)
-        axes.axvline(1, color=_INK, linewidth=0.5)
-        axes.set_title(case, loc="left")
-    for axes in grid[-1]:
-        axes.set_xlabel(label)
-    for axes in grid.flat[len(cases) :]:
-        axes.remove()
-    _save(figure, path)
+def bars(path: Path, figures: Mapping[str, float], labels: Mapping[str, str]) -> None:
+    """Horizontal bars, one for each peer.
 
-
-def lines(path: Path, x: Sequence[int], charts: Mapping[str, Mapping[str, Sequence[float]]], label: str) -> None:
-    """Line charts, two in a row, one line per peer; logarithmic where the figures lie far apart."""
-    rows = -(-len(charts) // 2)
-    figure, grid = plt.subplots(rows, 2, figsize=(9, 3.2 * rows), squeeze=False, layout="constrained")
-    for axes, (title, peers) in zip(grid.flat, charts.items(), strict=True):
-        colors = _colors(peers)
-        for peer, figures in peers.items():
-            axes.plot(x, figures, marker="o", markersize=4, color=colors[peer], label=peer)
-        every = [value for figures in peers.values() for value in figures]
-        if max(every) > 20 * min(every):
-            axes.set_yscale("log")
-            axes.yaxis.set_major_formatter("{x:g}")
-            axes.yaxis.set_minor_formatter("")
-        else:
-            axes.set_ylim(0)
-        axes.set_xticks(x, [f"{number:,}" for number in x], rotation=45)
-        axes.set_title(title, loc="left")
-        axes.set_xlabel(label)
-    grid[0, 0].legend()
-    _save(figure, path)
-
-
-def _colors(peers: Mapping[str, object]) -> dict[str, str]:
-    ours, others = iter(_OURS), iter(_PEERS)
-    return {peer: next(ours if peer.startswith("rxfal") else others) for peer in peers}
-
-
-def _save(figure: Figure, path: Path) -> None:
+    Args:
+        path: The SVG to write.
+        figures: What to show, by peer.
+        labels: The same as text, by peer.
+    """
+    height = len(figures) * _ROW
+    svg = ElementTree.Element("svg", xmlns="http://www.w3.org/2000/svg", viewBox=f"0 0 {_WIDTH} {height}")
+    svg.set("font-family", "sans-serif")
+    svg.set("font-size", "12")
+    svg.set("fill", _INK)
+    longest = (_WIDTH - _NAMES - _FIGURES) / max(figures.values())
+    for row, (peer, value) in enumerate(figures.items()):
+        length = max(1.0, value * longest)
+        top, base = row * _ROW + (_ROW - _BAR) / 2, row * _ROW + _ROW / 2 + 4
+        _add(svg, "text", peer, x=_NAMES - 8, y=base, text_anchor="end")
+        _add(svg, "rect", x=_NAMES, y=top, width=f"{length:.1f}", height=_BAR, fill=_colour(peer))
+        _add(svg, "text", labels[peer], x=f"{_NAMES + length + 5:.1f}", y=base)
     path.parent.mkdir(exist_ok=True)
-    figure.savefig(path, transparent=True, metadata={"Date": None})
-    plt.close(figure)
-    # matplotlib leaves spaces at the ends of lines
-    path.write_text("\n".join(line.rstrip() for line in path.read_text("utf-8").splitlines()) + "\n", "utf-8")
+    ElementTree.indent(svg)
+    path.write_text(ElementTree.tostring(svg, "unicode") + "\n", "utf-8")
+
+
+def _add(svg: ElementTree.Element, name: str, text: str | None = None, **attributes: object) -> None:
+    given = {key.replace("_", "-"): str(value) for key, value in attributes.items()}
+    ElementTree.SubElement(svg, name, given).text = text
+
+
+def _colour(peer: str) -> str:
+    return _OURS if peer.startswith("rxfal") else _PEERS

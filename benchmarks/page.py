@@ -1,10 +1,10 @@
-"""The results page: `docs/benchmarks.md` and its charts, made from `results/*.json`. `python -m benchmarks.page`
+"""The results page: `docs/benchmarks.md` and its chart, made from `results/*.json`. `python -m benchmarks.page`
 
 Every figure on it comes from a result, and every comparison is a ratio of two figures of one run.
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,8 @@ Row = dict[str, Any]
 _HEAD = """\
 # Benchmarks
 
-What rxfal costs, beside its peers, as measured by `make bench`. **This page is generated** from the
-results of one machine: the ratios carry over to others, roughly; the figures themselves do not.
+How fast is rxfal next to other ways of streaming from fal? This page is generated from the results of `make bench` on
+one machine. Expect roughly the same ratios on yours. The absolute figures will differ.
 """
 
 
@@ -53,126 +53,90 @@ def by_case(rows: Sequence[Row]) -> dict[str, list[Row]]:
     return cases
 
 
+def tables(rows: Sequence[Row], columns: dict[str, str]) -> Iterator[str]:
+    """A table for each case, under its name."""
+    for case, those in by_case(rows).items():
+        yield f"**{case[0].upper()}{case[1:]}**\n\n{table(those, columns)}"
+
+
+def folded(summary: str, result: Result, parts: Iterable[str]) -> str:
+    """Tables that a reader unfolds, and what they were measured with."""
+    body = "\n".join([*parts, made_with(result)])
+    return f'<details markdown="1">\n<summary>{summary}</summary>\n\n{body}\n</details>\n'
+
+
 def made_with(result: Result) -> str:
-    """On what, with what and when: one line under a section's heading."""
+    """On what, with what and when."""
     machine = result["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     return (
-        f"*{machine['date'][:10]}, {machine['python']}, {machine['processor']}, {machine['cpus']} cpus; {versions}.*\n"
+        f"*{machine['date'][:10]}, {machine['python']}, {machine['processor']}, {machine['cpus']} CPUs; {versions}.*\n"
     )
 
 
-def picture(name: str, alt: str) -> str:
-    return f"![{alt}](benchmarks/{name}.svg)\n"
+def chart(result: Result) -> Iterator[str]:
+    """What live streams are like: one event in each chunk."""
+    rows = [row for row in by_case(result["rows"])["tokens, 1 a chunk"] if "bytes only" not in row["peer"]]
+    path = DOCS / "benchmarks" / "throughput.svg"
+    times = {row["peer"]: row["x_fal_client"] for row in rows}
+    charts.bars(path, times, {peer: f"{figure(value)} ×" for peer, value in times.items()})
+    yield (
+        "Events per second on one stream, with one short event in each chunk, as live models send them. "
+        "fal-client is 1; longer is faster.\n"
+    )
+    yield f"![Events per second, as a multiple of fal-client](benchmarks/{path.name}){{ .chart }}\n"
 
 
 def throughput(result: Result) -> Iterator[str]:
-    yield (
-        "One stream from a server process that writes as fast as it can; each peer parses and decodes every event and "
-        "counts it. The best of seven rounds is shown; Node gets fewer events, since it takes longer. `aiohttp, bytes "
-        "only` is the floor: it counts bytes and decodes nothing. The pipeline is "
-        "`timeout → map → buffer(count=10) → map → last`. A column ×&nbsp;says how many times as many events a second "
-        "as that peer.\n"
-    )
-    cases = by_case(result["rows"])
-    yield picture("throughput", "Events a second of each peer, as a multiple of fal-client")
-    charts.bars(
-        DOCS / "benchmarks" / "throughput.svg",
-        {case: {row["peer"]: row["x_fal_client"] for row in rows[1:]} for case, rows in cases.items()},  # but the floor
-        "events a second, fal-client = 1",
-    )
     columns = {
         "peer": "peer",
         "x_fal_client": "× fal-client",
         "x_bare": "× rxfal subscribe",
         "events_per_s": "events/s",
-        "cpu_us_per_event": "µs of cpu an event",
+        "cpu_us_per_event": "µs of CPU per event",
         "lost": "events lost",
     }
-    for case, rows in cases.items():
-        yield f"### {case[0].upper()}{case[1:]}\n\n{table(rows, columns)}"
-
-
-def decoder(result: Result) -> Iterator[str]:
     yield (
-        "Only the parsing of an event stream, without a network and without JSON. `feed_raw` gives bytes and is what "
-        "`stream()` uses, `feed` gives `ServerSentEvent`s. The ratio is the time taken, `feed_raw` being 1.\n"
+        "A server process writes one stream as fast as it can. Each peer parses, decodes and counts every event. "
+        "The best of seven rounds counts. Node gets fewer events, because it takes longer.\n"
     )
-    columns = {"peer": "peer", "ratio": "time", "mb_per_s": "MB/s", "events_per_s": "events/s"}
-    for case, rows in by_case(result["rows"]).items():
-        yield f"### {case}\n\n{table(rows, columns)}"
-
-
-def operators(result: Result) -> Iterator[str]:
     yield (
-        "What an operator adds to the cost of an event, in microseconds, rxfal's beside reactivex's: for `buffer` the "
-        "`buffer_with_...` that does the same, for `throttle_latest` its nearest kin, `throttle_first`. "
-        "The ratio says how many times as much reactivex's costs; where there is none, reactivex has no such one.\n"
+        "- `aiohttp, bytes only` is the floor: it counts bytes and decodes nothing.\n"
+        "- `rxfal pipeline` is `timeout → map → buffer(count=10) → map → last`.\n"
+        "- *100 a chunk* is a server that sends a hundred events at a time; *cumulative* events carry the whole text "
+        "so far, as `fal-ai/any-llm` sends them; *images* are data URIs of 200 kB.\n"
     )
-    yield table(
-        result["rows"], {"case": "operator", "rxfal_us": "rxfal, µs", "reactivex_us": "reactivex, µs", "ratio": "ratio"}
-    )
+    yield folded("All throughput figures", result, tables(result["rows"], columns))
 
 
 def concurrency(result: Result) -> Iterator[str]:
-    yield (
-        f"Many streams at once, {result['pace']} events a second on each. *Evenly spread*, nearly every event is a "
-        "wake-up of its own, so most of the cpu is the kernel's and the event loop's. *In step*, all streams get their "
-        "event at the same moment, as from an inference server that decodes its requests as one batch, and a wake-up "
-        "serves many. `asyncio, without HTTP` is the floor: an asyncio protocol that looks for `data:` lines in what "
-        "the socket gives, and `json.loads`. Delay is from the server's write to the callback. Memory is what an open "
-        "stream adds. fal-client lets 100 streams through per client, and makes the others wait in silence; here it "
-        "has as many clients as it needs. A peer that can't keep up shows in its delays: it then reads several events "
-        "at a time, which makes each of them cheaper.\n"
-    )
-    cases = by_case(result["rows"])
-    yield picture("concurrency", "Cpu and delay of each peer by the number of streams")
-    pacings: dict[str, dict[str, list[Row]]] = {}
-    for case, rows in cases.items():
-        streams, _, pacing = case.partition(" streams, ")
-        pacings.setdefault(pacing, {})[streams] = rows
-    charts.lines(
-        DOCS / "benchmarks" / "concurrency.svg",
-        [int(streams) for streams in next(iter(pacings.values()))],
-        {
-            f"{pacing}: {title}": _by_peer(levels, key)
-            for pacing, levels in pacings.items()
-            for key, title in (("cpu_us_per_event", "cpu, µs an event"), ("p50_ms", "median delay, ms"))
-        },
-        "streams",
-    )
     columns = {
         "peer": "peer",
-        "cpu_of_fal_client": "cpu, fal-client = 1",
-        "cpu_us_per_event": "µs of cpu an event",
-        "kb_per_stream": "kB a stream",
+        "cpu_of_fal_client": "CPU, fal-client = 1",
+        "cpu_us_per_event": "µs of CPU per event",
+        "kb_per_stream": "kB per stream",
         "p50_ms": "median delay, ms",
         "p99_ms": "99th percentile, ms",
     }
-    for case, rows in cases.items():
-        yield f"### {case}\n\n{table(rows, columns)}"
-
-
-def _by_peer(cases: dict[str, list[Row]], key: str) -> dict[str, list[float]]:
-    peers: dict[str, list[float]] = {}
-    for rows in cases.values():
-        for row in rows:
-            peers.setdefault(row["peer"], []).append(row[key])
-    return peers
+    yield (
+        f"Many streams at once, with {result['pace']} events per second on each. Delay is the time from the server's "
+        "write to the callback; memory is what one more open stream adds.\n"
+    )
+    yield (
+        "- *Evenly spread*: almost every event wakes the process up, so most of the CPU time is spent in the kernel "
+        "and the event loop.\n"
+        "- *In step*: all streams get their event at the same moment, as from an inference server that decodes its "
+        "requests in one batch.\n"
+        "- `asyncio, without HTTP` is the floor: an asyncio protocol that looks for `data:` lines, and `json.loads`.\n"
+        "- fal-client opens 100 streams per client and lets the others wait. Here it has as many clients as it "
+        "needs.\n"
+        "- A peer that can't keep up shows longer delays, and then reads several events at a time, which makes each of "
+        "them cheaper.\n"
+    )
+    yield folded("All concurrency figures", result, tables(result["rows"], columns))
 
 
 def latency(result: Result) -> Iterator[str]:
-    yield (
-        "From the call to the first event, one stream at a time, on loopback: what a client adds to the time that the "
-        "network and the model take. A warm connection was there before; a cold one is opened first.\n"
-    )
-    cases = by_case(result["rows"])
-    yield picture("latency", "Median time to the first event, as a multiple of aiohttp's")
-    charts.bars(
-        DOCS / "benchmarks" / "latency.svg",
-        {case: {row["peer"]: row["x_aiohttp"] for row in rows} for case, rows in cases.items()},
-        "median time to the first event, aiohttp = 1",
-    )
     columns = {
         "peer": "peer",
         "x_aiohttp": "median, aiohttp = 1",
@@ -180,67 +144,90 @@ def latency(result: Result) -> Iterator[str]:
         "p99_us": "99th percentile, µs",
         "over_aiohttp_us": "median over aiohttp, µs",
     }
-    for case, rows in cases.items():
-        yield f"### {case[0].upper()}{case[1:]}\n\n{table(rows, columns)}"
+    yield (
+        "The time from the call to the first event, one stream at a time, with the server on the same machine: what "
+        "the client adds to the network's time and the model's. A warm connection is open already; a cold one is "
+        "opened first.\n"
+    )
+    yield folded("All latency figures", result, tables(result["rows"], columns))
+
+
+def operators(result: Result) -> Iterator[str]:
+    columns = {"case": "operator", "rxfal_us": "rxfal, µs", "reactivex_us": "reactivex, µs", "ratio": "ratio"}
+    yield (
+        "What one operator adds to the cost of an event, in microseconds. The ratio says how many times as much "
+        "reactivex's operator costs. For `buffer` that is the `buffer_with_...` that does the same, and for "
+        "`throttle_latest` the closest one, `throttle_first`. Without a ratio there is none to compare with.\n"
+    )
+    yield folded("All operator figures", result, [table(result["rows"], columns)])
+
+
+def decoder(result: Result) -> Iterator[str]:
+    columns = {"peer": "peer", "ratio": "time", "mb_per_s": "MB/s", "events_per_s": "events/s"}
+    yield (
+        "Parsing an event stream alone, without network or JSON. `feed_raw`, which `stream()` uses, gives bytes; "
+        "`feed` gives `ServerSentEvent`s. Time is relative to `feed_raw`. eventsource-parser runs in Node.\n"
+    )
+    yield folded("All decoder figures", result, tables(result["rows"], columns))
 
 
 SECTIONS: dict[str, tuple[str, Callable[[Result], Iterator[str]]]] = {
     "throughput": ("Throughput", throughput),
-    "concurrency": ("Concurrency", concurrency),
-    "latency": ("Latency", latency),
+    "concurrency": ("Many streams", concurrency),
+    "latency": ("Time to the first event", latency),
     "operators": ("Operators", operators),
-    "decoder": ("Decoder", decoder),
+    "decoder": ("The decoder", decoder),
 }
 
 
 def headlines(results: dict[str, Result]) -> Iterator[str]:
     """The ratios that answer what most readers came for."""
 
-    def of(result: str, case: str, peer: str | None, key: str) -> str:
+    def of(result: str, case: str, peer: str | None, key: str) -> float:
         rows = results[result]["rows"]
-        return figure(next(row[key] for row in rows if row["case"] == case and row.get("peer") == peer))
+        return next(row[key] for row in rows if row["case"] == case and row.get("peer") == peer)
 
     if "throughput" in results:
-        for events, case in (("a hundred events", "tokens, 100 a chunk"), ("one event", "tokens, 1 a chunk")):
-            bare = of("throughput", case, "rxfal subscribe", "x_fal_client")
-            pulled = of("throughput", case, "rxfal async for", "x_bare")
-            piped = of("throughput", case, "rxfal pipeline", "x_bare")
-            yield (
-                f"- With {events} in each chunk, `subscribe` takes **{bare} times** as many tokens a second as "
-                f"fal-client. `async for` takes {pulled} times as many as `subscribe`, five operators {piped}."
-            )
+        one, hundred = (
+            of("throughput", f"tokens, {chunk} a chunk", "rxfal subscribe", "x_fal_client") for chunk in (1, 100)
+        )
+        yield (
+            f"- **Throughput.** With one event in each chunk, `subscribe` takes {figure(one)} times as many events per "
+            f"second as fal-client; with a hundred in each chunk, {figure(hundred)} times as many."
+        )
     if "concurrency" in results:
-        for case, how in (("in step", "in step"), ("evenly spread", "at an even pace")):
+        for case, how in (("evenly spread", "at an even pace"), ("in step", "in step")):
             ours, by_hand, floor = (
                 of("concurrency", f"400 streams, {case}", peer, "cpu_of_fal_client")
                 for peer in ("rxfal subscribe", "aiohttp by hand", "asyncio, without HTTP")
             )
             yield (
-                f"- 400 streams {how} cost **{ours}** of the cpu that they cost with fal-client, with aiohttp by hand "
-                f"{by_hand}, with asyncio and `json` alone {floor}."
+                f"- **400 streams {how}** take {ours:.0%} of the CPU time that they take with fal-client. With aiohttp "
+                f"by hand it is {by_hand:.0%}, with asyncio and `json` alone {floor:.0%}."
             )
     if "latency" in results:
         ours = of("latency", "warm connection", 'rxfal, auth="key"', "x_aiohttp")
         theirs = of("latency", "warm connection", "fal-client", "x_aiohttp")
         yield (
-            f"- On a warm connection the first event comes after **{ours} times** the time that bare aiohttp takes, "
-            f"with fal-client after {theirs} times."
+            f"- **Time to the first event.** On a warm connection it is {figure(ours)} times that of bare aiohttp; with "
+            f"fal-client {figure(theirs)} times."
         )
     if "operators" in results:
         timeout = of("operators", "timeout(60)", None, "ratio")
-        yield f"- What `timeout` adds to the cost of an event is **{timeout} times** as much with reactivex's own."
+        yield f"- **Operators.** reactivex's own `timeout` costs {figure(timeout)} times as much per event as rxfal's."
 
 
 def main() -> None:
-    """Write the page and its charts from the results that there are."""
+    """Write the page and its chart from the results that there are."""
     paths = {name: RESULTS / f"{name}.json" for name in SECTIONS}
     results: dict[str, Result] = {
         name: json.loads(path.read_text("utf-8")) for name, path in paths.items() if path.exists()
     }
-    parts = [_HEAD, "\n".join(headlines(results)) + "\n"]
+    parts = [_HEAD, *(chart(results["throughput"]) if "throughput" in results else ())]
+    parts.append("\n".join(headlines(results)) + "\n")
     for name, result in results.items():
         heading, section = SECTIONS[name]
-        parts += [f"## {heading}\n", *section(result), made_with(result)]
+        parts += [f"## {heading}\n", *section(result)]
     (DOCS / "benchmarks.md").write_text("\n".join(parts), "utf-8")
     print("docs/benchmarks.md")
 
