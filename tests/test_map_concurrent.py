@@ -292,9 +292,17 @@ async def test_a_key_travels_to_its_result(calls: Calls) -> None:
     assert [(result.input, result.key) for result in await everything] == [(0, "row 0"), (1, "row 1")]
 
 
-async def test_a_key_that_fails_is_an_error_of_its_input_and_costs_no_call(calls: Calls) -> None:
-    (result,) = await map_concurrent([{"id": 1}], calls, key=lambda row: row["name"], errors="items").to_list()
-    assert (repr(result.error), result.key, calls.started) == ("KeyError('name')", None, [])
+async def test_a_key_that_fails_is_an_error_of_the_inputs_and_costs_no_call(calls: Calls) -> None:
+    results: list[Any] = []
+    stream = map_concurrent([3, 2, 0, 1], calls, key=lambda number: 6 // number, errors="items")
+    everything = asyncio.ensure_future(stream.do_action(results.append).to_list())
+    await calls.until({3, 2})
+    calls.finish(2)
+    calls.finish(3)
+    with pytest.raises(ZeroDivisionError):
+        await everything
+    assert [(result.input, result.key) for result in results] == [(2, 3), (3, 2)]
+    assert calls.started == [3, 2]
 
 
 async def test_a_call_that_gives_no_observable_is_an_error() -> None:

@@ -6,9 +6,10 @@ import asyncio
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
 from contextlib import aclosing
-from typing import Any, Generic, Literal, NamedTuple, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, cast
 
 from reactivex import Observable
+from typing_extensions import TypeVar
 
 from rxfal.errors import TransportError
 
@@ -19,10 +20,13 @@ from .stream import Stream, create
 _T = TypeVar("_T")
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
+_Key = TypeVar("_Key", default=None)
 
 
-class Mapped(NamedTuple, Generic[_In, _Out]):
+class Mapped(NamedTuple, Generic[_In, _Out, _Key]):
     """What became of one input of `map_concurrent`.
+
+    `Mapped[Row, Answer]` is a result without a key, `Mapped[Row, Answer, int]` one with a number.
 
     Attributes:
         input: The input.
@@ -34,7 +38,7 @@ class Mapped(NamedTuple, Generic[_In, _Out]):
     input: _In
     value: _Out
     error: Exception | None = None
-    key: Any = None
+    key: _Key = cast(Any, None)
 
 
 def map_concurrent(
@@ -43,10 +47,10 @@ def map_concurrent(
     concurrency: int = 8,
     ordered: bool = False,
     *,
-    key: Callable[[_In], Any] | None = None,
+    key: Callable[[_In], _Key] | None = None,
     errors: Literal["end", "items"] = "end",
     name: str = "map_concurrent",
-) -> Stream[Mapped[_In, _Out | None]]:
+) -> Stream[Mapped[_In, _Out | None, _Key]]:
     """The last value of `call(item)` for each item of `inputs`, with `concurrency` of them under way at once.
 
     An input is read when a place is free and the consumer has room, not before: inputs and results may be endless.
@@ -58,7 +62,8 @@ def map_concurrent(
         concurrency: How many calls are under way at once.
         ordered: Whether results keep the order of their inputs; else each comes when it is there. A slow call then
             holds back at most `concurrency - 1` results.
-        key: Gives what tells the results apart, for one input; asked before the call.
+        key: Gives what tells the results apart, for one input. Asked when the input is read: what it raises counts as
+            an error of the inputs.
         errors: `"end"`: the first error, of a call or of the inputs, ends the stream and cancels the other calls;
             `"items"`: an error of a call is a result. One of the inputs ends the stream after the calls under way.
         name: What reports call the stream.
@@ -78,21 +83,19 @@ def map_concurrent(
     """
     _check(inputs, call, concurrency, key, errors)
 
-    async def outcome(item: _In) -> Mapped[_In, _Out | None]:
-        its_key = None
+    async def outcome(item: _In, its_key: _Key) -> Mapped[_In, _Out | None, _Key]:
         try:
-            its_key = key(item) if key else None
             return Mapped(item, await last(_observable(call(item))), None, its_key)
         except (Exception, asyncio.CancelledError) as error:
             return Mapped(item, None, _unless_ours(error, f"{name}: a call"), its_key)
 
-    async def read(sink: Sink[Mapped[_In, _Out | None]]) -> None:
+    async def read(sink: Sink[Mapped[_In, _Out | None, _Key]]) -> None:
         places = asyncio.Semaphore(concurrency)
         before: asyncio.Task[None] | None = None
         broken: Exception | None = None
 
-        async def work(item: _In, before: asyncio.Task[None] | None) -> None:
-            result = await outcome(item)
+        async def work(item: _In, its_key: _Key, before: asyncio.Task[None] | None) -> None:
+            result = await outcome(item, its_key)
             if result.error is not None and errors == "end":
                 raise result.error
             if before is not None and not before.done():
@@ -106,12 +109,13 @@ def map_concurrent(
                     await sink.gate.wait()
                 try:
                     item = await anext(items)
+                    its_key = cast(_Key, key(item) if key else None)
                 except StopAsyncIteration:
                     break
                 except (Exception, asyncio.CancelledError) as error:
                     broken = _unless_ours(error, f"{name}: an input")
                     break
-                task = calls.create_task(work(item, before))
+                task = calls.create_task(work(item, its_key, before))
                 task.add_done_callback(lambda _: places.release())
                 before = task if ordered else None
             if broken is not None and errors == "end":

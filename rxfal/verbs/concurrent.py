@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Iterable
-from typing import Any, Literal, TypeVar, Unpack, overload
+from typing import Any, Literal, Unpack, overload
 
 from reactivex import Observable
+from typing_extensions import TypeVar
 
 from rxfal.reactive import concurrent
 from rxfal.reactive.concurrent import Mapped
@@ -18,6 +19,7 @@ from .stream import decoded
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
+_Key = TypeVar("_Key", default=None)
 _Inputs = Iterable[_In] | AsyncIterable[_In] | Observable[_In]
 
 
@@ -32,11 +34,11 @@ class ConcurrentVerbs(Connected):
         concurrency: int = 8,
         ordered: bool = False,
         *,
-        key: Callable[[_In], Any] | None = None,
+        output: type[_Out],
+        key: Callable[[_In], _Key] | None = None,
         errors: Literal["end"] = "end",
-        output: type[_Out],
         **options: Unpack[StreamOptions],
-    ) -> Stream[Mapped[_In, _Out]]: ...
+    ) -> Stream[Mapped[_In, _Out, _Key]]: ...
     @overload
     def map_concurrent(
         self,
@@ -45,11 +47,11 @@ class ConcurrentVerbs(Connected):
         concurrency: int = 8,
         ordered: bool = False,
         *,
-        key: Callable[[_In], Any] | None = None,
+        output: type[_Out],
+        key: Callable[[_In], _Key] | None = None,
         errors: Literal["items"],
-        output: type[_Out],
         **options: Unpack[StreamOptions],
-    ) -> Stream[Mapped[_In, _Out | None]]: ...
+    ) -> Stream[Mapped[_In, _Out | None, _Key]]: ...
     @overload
     def map_concurrent(
         self,
@@ -58,11 +60,11 @@ class ConcurrentVerbs(Connected):
         concurrency: int = 8,
         ordered: bool = False,
         *,
-        key: Callable[[_In], Any] | None = None,
+        key: Callable[[_In], _Key] | None = None,
         errors: Literal["end", "items"] = "end",
         output: Any = None,
         **options: Unpack[StreamOptions],
-    ) -> Stream[Mapped[_In, Any]]: ...
+    ) -> Stream[Mapped[_In, Any, _Key]]: ...
     @overload
     def map_concurrent(
         self,
@@ -72,9 +74,9 @@ class ConcurrentVerbs(Connected):
         ordered: bool = False,
         *,
         call: Callable[[_In], Observable[_Out]],
-        key: Callable[[_In], Any] | None = None,
+        key: Callable[[_In], _Key] | None = None,
         errors: Literal["end"] = "end",
-    ) -> Stream[Mapped[_In, _Out]]: ...
+    ) -> Stream[Mapped[_In, _Out, _Key]]: ...
     @overload
     def map_concurrent(
         self,
@@ -84,9 +86,9 @@ class ConcurrentVerbs(Connected):
         ordered: bool = False,
         *,
         call: Callable[[_In], Observable[_Out]],
-        key: Callable[[_In], Any] | None = None,
+        key: Callable[[_In], _Key] | None = None,
         errors: Literal["items"],
-    ) -> Stream[Mapped[_In, _Out | None]]: ...
+    ) -> Stream[Mapped[_In, _Out | None, _Key]]: ...
     @show_options
     def map_concurrent(
         self,
@@ -114,7 +116,8 @@ class ConcurrentVerbs(Connected):
             ordered: Whether results keep the order of their inputs; else each comes when it is there.
             call: Instead of `app`: a function from an input to an Observable, of which the last item counts. Each input
                 has a pipeline of its own then, such as `rxfal.stream(...).pipe(ops.text(), ops.timeout(5))`.
-            key: A function from an input to whatever tells the results apart, such as the row's id.
+            key: A function from an input to what tells the results apart, such as the row's id. What it raises counts
+                as an error of the inputs.
             errors: `"end"`: the first error ends the stream and cancels the other calls. `"items"`: an error is a
                 result; if reading the inputs fails, what is under way still arrives, and then that error.
             output: As for `stream`; only with `app`.

@@ -32,7 +32,7 @@ async def an_app(rows: list[Row], live: AsyncIterator[Row], stream: Stream[Row])
         assert_type(result.input, Row)
         assert_type(result.value, Answer)
         assert_type(result.error, Exception | None)
-        assert_type(result.key, Any)
+        assert_type(result.key, None)
 
 
 async def errors_as_items(rows: list[Row]) -> None:
@@ -43,10 +43,13 @@ async def errors_as_items(rows: list[Row]) -> None:
         if result.value is not None:
             assert_type(result.value, Answer)
     assert_type(rxfal.map_concurrent(rows, "a/b", errors="items"), Stream[Mapped[Row, Any]])
+    async for known in rxfal.map_concurrent(rows, "a/b", key=lambda row: row.id, errors="items", output=Answer):
+        assert_type(known, Mapped[Row, Answer | None, int])
+        assert_type(known.key, int)
 
 
 def a_call(rows: list[Row], errors: Literal["end", "items"]) -> None:
-    assert_type(rxfal.map_concurrent(rows, call=ask, key=lambda row: row.id), Stream[Mapped[Row, str]])
+    assert_type(rxfal.map_concurrent(rows, call=ask, key=lambda row: row.id), Stream[Mapped[Row, str, int]])
     assert_type(rxfal.map_concurrent(rows, None, 3, call=ask, errors="items"), Stream[Mapped[Row, str | None]])
     texts = rxfal.map_concurrent(rows, call=lambda row: rxfal.stream("a/b", row).pipe(ops.text(), ops.timeout(5)))
     assert_type(texts, Stream[Mapped[Row, str]])
