@@ -43,6 +43,9 @@ _STREAM_HEADERS = {
     "Accept-Encoding": "identity",  # a compressing server or proxy would hold events back until a block is full
     "Cache-Control": "no-store",
 }
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token, RFC 9110 5.6.2
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class ResponseInfo(NamedTuple):
@@ -107,9 +110,9 @@ class StreamCall:
         self._input = PreparedInput(input, find_files=given["auto_upload"])
         self._request = Request(
             method=_checked_method(given["method"]),
-            url=self.endpoint.stream_url(http.config, path=self._path, query=given["query"]),
+            url=self.endpoint.stream_url(http.config, path=self._path, query=_checked_mapping("query", given["query"])),
             endpoint=self.endpoint.id,
-            headers=_checked_headers(given["headers"] or {}),
+            headers=_checked_headers(_checked_mapping("headers", given["headers"])),
         )
         # With texts in the places of its files: whatever else is wrong with the input is said now.
         self._request = self._with_input(self._input.value(dict.fromkeys(self._input.uploads, "")))
@@ -207,18 +210,27 @@ def _checked_seconds(name: str, seconds: float | None) -> float | None:
     return seconds
 
 
-def _checked_method(method: str) -> str:
-    if not isinstance(method, str) or not re.fullmatch("[A-Za-z]+", method):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ValueError(f"method is a word such as 'POST', not {method!r}")
-    return method.upper()
+def _checked_method(method: Any) -> str:
+    known = method.upper() if isinstance(method, str) else None
+    if known not in _METHODS:
+        raise ValueError(f"method is one of {', '.join(_METHODS)}, not {method!r}")
+    return known
 
 
-def _checked_headers(headers: Mapping[str, str]) -> CIMultiDict[str]:
+def _checked_mapping(name: str, given: Any) -> Mapping[Any, Any]:
+    if not isinstance(given, Mapping | None):
+        raise TypeError(f"{name} is a mapping of names to values, not {type(given).__name__}")
+    return cast("Mapping[Any, Any] | None", given) or {}
+
+
+def _checked_headers(headers: Mapping[Any, Any]) -> CIMultiDict[str]:
     checked = CIMultiDict(_STREAM_HEADERS)
     for name, value in headers.items():
-        if not isinstance(name, str) or not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not isinstance(name, str) or not isinstance(value, str):
             raise TypeError(f"headers are texts; {name!r} is {type(value).__name__}")
-        if re.search(r"[\x00-\x1f\x7f]", name + value):
+        if not _HEADER_NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is no name for a header: letters, digits and hyphens are")
+        if _CONTROL.search(value):
             raise ValueError(f"the header {name!r} holds a line break or another control character")
         checked[name] = value
     return checked

@@ -37,6 +37,7 @@ class PayloadDecoder:
         parse: The first reading; raises ValueError for what it refuses.
 
     Raises:
+        TypeError: When it is made, for an `output` that is no type, or a type that refers to unknown ones by name.
         DecodeError: By a call or by `recover`, with the raw bytes on it: they are not JSON, or do not fit `output`.
 
     Examples:
@@ -49,7 +50,7 @@ class PayloadDecoder:
     def __init__(self, output: Any = None, *, endpoint: str | None = None) -> None:
         self._output = output
         self._endpoint = endpoint
-        self._adapter: TypeAdapter[Any] | None = None if output is None else TypeAdapter(output)
+        self._adapter = None if output is None else _adapter(output)
         self.parse: Callable[[bytes], Any] = from_json if self._adapter is None else self._adapter.validate_json
 
     def __call__(self, data: bytes) -> Any:
@@ -80,6 +81,21 @@ class PayloadDecoder:
             return _validated(adapter, value)
         except pydantic.ValidationError as misfit:
             raise _misfit(misfit, self._output, data, self._endpoint) from misfit
+
+
+def _adapter(output: Any) -> TypeAdapter[Any]:
+    wrong = f"output is a pydantic model or another type, not {output!r:.80}"
+    if isinstance(output, str):  # which pydantic would look up, later and elsewhere
+        raise TypeError(wrong)
+    try:
+        adapter: TypeAdapter[Any] = TypeAdapter(output)
+        if not adapter.pydantic_complete:
+            adapter.rebuild(raise_errors=True)
+    except NameError as error:
+        raise TypeError(f"output is {output!r:.80}, in which the type {error.name!r} is not defined yet") from error
+    except Exception as error:  # pydantic has several for what is no type
+        raise TypeError(wrong) from error
+    return adapter
 
 
 def _second_reading(data: bytes, endpoint: str | None, first: ValueError) -> Any:

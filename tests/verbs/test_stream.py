@@ -330,6 +330,12 @@ async def test_a_wrong_endpoint_is_an_exception_at_the_call(server: FalServer, c
         ({"timeout": "5"}, TypeError),
         ({"method": None}, ValueError),
         ({"method": "GE T"}, ValueError),
+        ({"method": "FOO"}, ValueError),
+        ({"output": "Answer"}, TypeError),
+        ({"output": 5}, TypeError),
+        ({"query": [("a", "b")]}, TypeError),
+        ({"headers": [("X-A", "b")]}, TypeError),
+        ({"headers": {"X A": "b"}}, ValueError),
         ({"headers": {"X-A": 1}}, TypeError),
         ({"headers": {"X-A": "a\r\nB: c"}}, ValueError),
         ({"token_provider": lambda app: "token"}, ValueError),
@@ -341,7 +347,7 @@ async def test_a_wrong_endpoint_is_an_exception_at_the_call(server: FalServer, c
 async def test_a_wrong_option_is_an_exception_at_the_call(
     client: rxfal.Client, options: dict[str, Any], error: type[Exception]
 ) -> None:
-    with pytest.raises(error):
+    with pytest.raises(error, match=next(iter(options)).removesuffix("s")):
         client.stream("me/count", **options)
 
 

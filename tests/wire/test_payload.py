@@ -51,6 +51,22 @@ def test_deep_nesting_gets_a_second_reading():
     assert isinstance(value, list)
 
 
+class Unfinished(BaseModel):
+    later: "Later"  # noqa: F821  # pyright: ignore[reportUndefinedVariable]
+
+
+@pytest.mark.parametrize("output", ["Image", "int", 5, [int], {"url": str}, print])
+def test_what_is_no_type_is_refused_when_the_decoder_is_made(output: Any):
+    with pytest.raises(TypeError, match="output is a pydantic model or another type, not "):
+        PayloadDecoder(output)
+
+
+@pytest.mark.parametrize("output", [list["Later"], Unfinished])  # noqa: F821  # pyright: ignore[reportUndefinedVariable]
+def test_a_type_with_a_name_that_is_not_known_is_refused_when_the_decoder_is_made(output: Any):
+    with pytest.raises(TypeError, match="the type 'Later' is not defined yet"):
+        PayloadDecoder(output)
+
+
 @pytest.mark.parametrize("data", [b"", b"{", b"[DONE]", b"nope", b"{'a': 1}", b"1 2", b"[" * 100_000, b"\xff\xfe"])
 @pytest.mark.parametrize("output", [None, Any, Image])
 def test_what_is_no_json_is_a_decode_error_with_the_data(data: bytes, output: Any):

@@ -10,11 +10,12 @@ from typing import Any, TypeVar, cast
 
 from reactivex import Observable, abc, typing
 from reactivex.disposable import CompositeDisposable, SerialDisposable, SingleAssignmentDisposable
-from reactivex.internal import ArgumentOutOfRangeException
 from reactivex.scheduler.scheduler import Scheduler
 
 from rxfal.reactive.observer import OperatorObserver
 from rxfal.reactive.scheduler import TOLERANCE, LoopScheduler, clock_of, loop_scheduler
+
+from .arguments import check_count, check_span
 
 _T = TypeVar("_T")
 
@@ -39,7 +40,8 @@ def buffer(
         An operator.
 
     Raises:
-        TypeError: Without any of the three, or with `boundaries` and another.
+        TypeError: Without any of the three, or with `boundaries` and another; for a `count` or `seconds` of a wrong
+            kind.
         ValueError: For a `count` below 1, or `seconds` that are not above 0.
 
     Examples:
@@ -55,6 +57,7 @@ def buffer(
             raise TypeError("buffer takes boundaries, or count= and seconds=, not both")
         return _buffer_with_boundaries(boundaries)
     if seconds is not None:
+        check_span("seconds", seconds)
         return buffer_with_time(seconds) if count is None else buffer_with_time_or_count(seconds, count)
     if count is None:
         raise TypeError("buffer needs boundaries, count= or seconds=")
@@ -77,6 +80,7 @@ def buffer_with_count(count: int, skip: int | None = None) -> Callable[[Observab
 
     Raises:
         ArgumentOutOfRangeException: For a `count` or `skip` below 1.
+        TypeError: For one that is no whole number.
 
     Examples:
         >>> import reactivex as rx
@@ -85,8 +89,8 @@ def buffer_with_count(count: int, skip: int | None = None) -> Callable[[Observab
         [[0, 1], [1, 2], [2, 3], [3]]
     """
     step = count if skip is None else skip
-    if count < 1 or step < 1:
-        raise ArgumentOutOfRangeException()
+    check_count("count", count)
+    check_count("skip", step)
 
     def buffer_with_count_(source: Observable[_T]) -> Observable[list[_T]]:
         def subscribe(
@@ -187,6 +191,7 @@ def buffer_with_time(
 
     Raises:
         ArgumentOutOfRangeException: For a time that is not above 0.
+        TypeError: For what is no time.
 
     Examples:
         >>> import reactivex as rx
@@ -194,10 +199,11 @@ def buffer_with_time(
         >>> from_observable(rx.range(3)).pipe(ops.buffer_with_time(60), ops.to_list()).run()
         [[0, 1, 2]]
     """
+    check_span("timespan", timespan)
+    if timeshift:
+        check_span("timeshift", timeshift)
     span = Scheduler.to_timedelta(timespan)  # whole microseconds: buffers that close and open together do so
     shift = Scheduler.to_timedelta(timeshift) if timeshift else span
-    if span <= timedelta(0) or shift <= timedelta(0):
-        raise ArgumentOutOfRangeException("the time of a buffer is above 0")
 
     def buffer_with_time_(source: Observable[_T]) -> Observable[list[_T]]:
         def subscribe(
@@ -268,6 +274,7 @@ def buffer_with_time_or_count(
 
     Raises:
         ArgumentOutOfRangeException: For a time that is not above 0, or a `count` below 1.
+        TypeError: For what is no time, or no whole number.
 
     Examples:
         >>> import reactivex as rx
@@ -275,9 +282,9 @@ def buffer_with_time_or_count(
         >>> from_observable(rx.range(3)).pipe(ops.buffer_with_time_or_count(60, 2), ops.to_list()).run()
         [[0, 1], [2]]
     """
+    check_span("timespan", timespan)
+    check_count("count", count)
     span = Scheduler.to_seconds(timespan)
-    if span <= 0 or count < 1:
-        raise ArgumentOutOfRangeException("the time of a buffer is above 0, its count at least 1")
 
     def buffer_with_time_or_count_(source: Observable[_T]) -> Observable[list[_T]]:
         def subscribe(

@@ -10,6 +10,8 @@ from reactivex.internal.basic import identity
 
 from rxfal.reactive.observer import OperatorObserver
 
+from .arguments import check_function, check_predicate
+
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 
@@ -27,12 +29,17 @@ def map(mapper: typing.Mapper[_T, _R] | None = None) -> Callable[[Observable[_T]
     Returns:
         An operator.
 
+    Raises:
+        TypeError: For what is no function.
+
     Examples:
         >>> import reactivex as rx
         >>> from rxfal import from_observable, operators as ops
         >>> from_observable(rx.of(1, 2, 3)).pipe(ops.map(lambda n: n * 10), ops.to_list()).run()
         [10, 20, 30]
     """
+    if mapper is not None:
+        check_function("mapper", mapper)
 
     def map_(source: Observable[_T]) -> Observable[_R]:
         def subscribe(observer: abc.ObserverBase[_R], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
@@ -56,12 +63,16 @@ def filter(predicate: typing.Predicate[_T]) -> Callable[[Observable[_T]], Observ
     Returns:
         An operator.
 
+    Raises:
+        TypeError: For what is no function.
+
     Examples:
         >>> import reactivex as rx
         >>> from rxfal import from_observable, operators as ops
         >>> from_observable(rx.of(1, 2, 3, 4)).pipe(ops.filter(lambda n: n % 2), ops.to_list()).run()
         [1, 3]
     """
+    check_predicate("predicate", predicate)
 
     def filter_(source: Observable[_T]) -> Observable[_T]:
         def subscribe(observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from reactivex import Observable, abc
 from reactivex.disposable import SerialDisposable
 
 from rxfal.reactive.scheduler import loop_scheduler
+
+from .arguments import check_count, check_number, check_predicate
 
 _T = TypeVar("_T")
 
@@ -52,7 +54,8 @@ def retry_backoff(
         An operator. When the attempts are used up, the last error goes on.
 
     Raises:
-        ValueError: For fewer than one attempt.
+        ValueError: For fewer than one attempt, and for negative numbers.
+        TypeError: For what is no number, and for an `on` that says nothing about exceptions.
 
     Examples:
         >>> import reactivex as rx
@@ -62,8 +65,12 @@ def retry_backoff(
         >>> flaky.pipe(ops.retry_backoff(on=TimeoutError, wait_initial=0.0, wait_jitter=0.0)).run()
         'done'
     """
-    if attempts < 1:
-        raise ValueError(f"attempts counts the first one too: at least 1, not {attempts}")
+    check_count("attempts", attempts)
+    check_number("wait_initial", wait_initial)
+    check_number("wait_max", wait_max)
+    check_number("wait_exp_base", wait_exp_base)
+    check_number("wait_jitter", wait_jitter)
+    _check_on(on)
 
     def retry_backoff_(source: Observable[_T]) -> Observable[_T]:
         def subscribe(
@@ -111,6 +118,17 @@ def retry_backoff(
         return Observable(subscribe)
 
     return retry_backoff_
+
+
+def _check_on(on: Any) -> None:
+    if callable(on) and not isinstance(on, type):
+        check_predicate("on", on)
+    elif on is not None:
+        for kind in cast("tuple[Any, ...]", on if isinstance(on, tuple) else (on,)):
+            if not (isinstance(kind, type) and issubclass(kind, BaseException)):
+                raise TypeError(
+                    f"on is a type of exception, a tuple of such, or a function of an exception; not {on!r}"
+                )
 
 
 def _matches(error: Exception, on: RetryOn | None) -> bool:

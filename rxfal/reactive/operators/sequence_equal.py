@@ -8,6 +8,8 @@ from typing import TypeVar
 from reactivex import Observable, typing
 from reactivex import operators as ops
 
+from .arguments import check_function
+
 _T = TypeVar("_T")
 
 
@@ -23,12 +25,19 @@ def sequence_equal(
     Returns:
         An operator that emits one bool.
 
+    Raises:
+        TypeError: For a `second` that is neither, or a `comparer` that is no function.
+
     Examples:
         >>> import reactivex as rx
         >>> from rxfal import from_observable, operators as ops
         >>> from_observable(rx.of(1, 2)).pipe(ops.sequence_equal(from_observable(rx.of(1, 2)))).run()
         True
     """
+    if not isinstance(second, Observable | Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"second is an Observable or an iterable, not {second!r}")
+    if comparer is not None:
+        check_function("comparer", comparer)
     if isinstance(second, Observable):  # a Stream is iterable too, and reactivex looks at that first
         stream = second
         second = Observable(lambda observer, scheduler=None: stream.subscribe(observer, scheduler=scheduler))

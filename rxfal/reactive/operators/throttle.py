@@ -11,6 +11,8 @@ from reactivex.disposable import CompositeDisposable, SerialDisposable
 
 from rxfal.reactive.scheduler import loop_scheduler
 
+from .arguments import check_span
+
 _T = TypeVar("_T")
 
 _NOTHING = object()
@@ -36,12 +38,17 @@ def throttle_latest(
     Returns:
         An operator. It holds one item at most.
 
+    Raises:
+        TypeError: For `seconds` that are no time.
+        ValueError: For a time that is not above 0.
+
     Examples:
         >>> import reactivex as rx
         >>> from rxfal import from_observable, operators as ops
         >>> from_observable(rx.range(1000)).pipe(ops.throttle_latest(60), ops.to_list()).run()
         [0, 999]
     """
+    check_span("seconds", seconds)
 
     def throttle_latest_(source: Observable[_T]) -> Observable[_T]:
         def subscribe(
