@@ -5,7 +5,7 @@ import runpy
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast, get_overloads
-from unittest.mock import Mock
+from unittest.mock import MagicMock
 
 import pytest
 import reactivex as rx
@@ -70,7 +70,7 @@ def test_what_comes_out_went_through_pipe(name: str) -> None:
         for parameter in inspect.signature(getattr(Stream, name)).parameters.values()
         if parameter.default is parameter.empty and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
     ]
-    arguments = [Mock() for _ in required[1:]]
+    arguments = [MagicMock() for _ in required[1:]]
     assert getattr(Probe(), name)(*arguments) is OUTCOME
 
 
