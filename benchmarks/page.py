@@ -209,8 +209,8 @@ def headlines(results: dict[str, Result]) -> Iterator[str]:
         ours = of("latency", "warm connection", 'rxfal, auth="key"', "x_aiohttp")
         theirs = of("latency", "warm connection", "fal-client", "x_aiohttp")
         yield (
-            f"- **Time to the first event.** On a warm connection it is {figure(ours)} times that of bare aiohttp; with "
-            f"fal-client {figure(theirs)} times."
+            f"- **Time to the first event.** On a warm connection it is {figure(ours)} times that of bare aiohttp; "
+            f"with fal-client {figure(theirs)} times."
         )
     if "operators" in results:
         timeout = of("operators", "timeout(60)", None, "ratio")
