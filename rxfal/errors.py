@@ -129,9 +129,10 @@ class ApiError(FalError):
         body: The response's body: decoded JSON, or text, or None when it was empty.
         request_id: fal's id of the request (`x-fal-request-id`).
         error_type: fal's word for the failure (`X-Fal-Error-Type`), such as `runner_disconnected`.
-        timeout_type: Whose time limit expired (`X-Fal-Request-Timeout-Type`), such as `user`.
-        retryable: Whether a retry can help. Left out, it is derived: 408, 409, 429, 502, 503 and 504 are, what has a
-            timeout type is not.
+        timeout_type: Whose time limit expired (`X-Fal-Request-Timeout-Type`): `user` for the caller's own, or such as
+            `infrastructure`.
+        retryable: Whether a retry can help, as the server says. Left out, 408, 409, 429, 502, 503 and 504 can be
+            retried. A 504 of the type `user` never can.
         retry_after: Seconds that the server asked to wait before the next try.
         endpoint: Where it happened.
         address: Host and port of the server, where that is not fal's own.
@@ -166,7 +167,8 @@ class ApiError(FalError):
         self.request_id = request_id
         self.error_type = error_type
         self.timeout_type = timeout_type
-        self.retryable = status in _RETRYABLE_STATUSES and timeout_type is None if retryable is None else retryable
+        is_users_limit = status == 504 and timeout_type == "user"
+        self.retryable = not is_users_limit and (status in _RETRYABLE_STATUSES if retryable is None else retryable)
         self.retry_after = retry_after
         self.retry_hint = retryable is True or retry_after is not None
         self.address = address

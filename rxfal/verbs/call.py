@@ -47,6 +47,22 @@ _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token, RFC 9110 5.6.2
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
+# Headers that say how the request is sent and not what it says (RFC 9110 and 9112): a wrong one makes one request two,
+# hands it to another host, or lets it wait for ever.
+_OWN_HEADERS = {
+    "content-length": "it is the length of the body, which rxfal knows",
+    "transfer-encoding": "it is how the body is sent, which rxfal decides",
+    "trailer": "it announces fields behind the body, which rxfal does not send",
+    "te": "it concerns the connection, which is rxfal's",
+    "expect": "the server would be waited for before the body is sent; leave it out",
+    "host": "it is the host of the address; for another server set base_url or run_url in Config",
+    "connection": "the connection is rxfal's, and is kept or closed as need be",
+    "keep-alive": "the connection is rxfal's, and is kept or closed as need be",
+    "proxy-connection": "the connection is rxfal's, and is kept or closed as need be",
+    "upgrade": "the connection speaks HTTP, and no other protocol",
+    "x-fal-target-url": "it tells a server-side proxy where to send the request, and is made from the endpoint",
+}
+
 
 class ResponseInfo(NamedTuple):
     """What `on_open` is told when the response has begun.
@@ -232,6 +248,8 @@ def _checked_headers(headers: Mapping[Any, Any]) -> CIMultiDict[str]:
             raise ValueError(f"{name!r} is no name for a header: letters, digits and hyphens are")
         if _CONTROL.search(value):
             raise ValueError(f"the header {name!r} holds a line break or another control character")
+        if name.lower() in _OWN_HEADERS:
+            raise ValueError(f"the header {name!r} can't be given: {_OWN_HEADERS[name.lower()]}")
         checked[name] = value
     return checked
 

@@ -9,9 +9,9 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Self, cast, get_args
+from typing import Annotated, Any, Literal, Self, cast, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from reactivex import abc
 from yarl import URL
 
@@ -78,14 +78,26 @@ class Access(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     default: Decision | None = None
-    rules: tuple[AccessRule, ...] | None = None
+    rules: Annotated[tuple[AccessRule, ...] | None, AfterValidator(lambda rules: rules or None)] = None
+
+
+def _seconds_of(expiration: Any) -> int | None:
+    """The seconds that a word or a number stands for."""
+    if isinstance(expiration, str):
+        if expiration not in _SECONDS:
+            raise ValueError(f"lifecycle is one of {', '.join(get_args(Keep))}, or seconds; not {expiration!r}")
+        return _SECONDS[expiration]
+    if expiration is not None and (not isinstance(expiration, int) or isinstance(expiration, bool) or expiration <= 0):
+        raise ValueError(f"lifecycle in seconds is a whole number above 0, not {expiration!r}; 'never' keeps the file")
+    return expiration
 
 
 class Lifecycle(BaseModel):
-    """How long a file is kept and who may see it.
+    """How long a file is kept and who may see it. An access that says nothing is none.
 
     Args:
-        expiration_duration_seconds: Seconds until it is deleted; None keeps it.
+        expiration_duration_seconds: Seconds until it is deleted, or one of the words of `Keep`; None keeps it. In a
+            mapping it may also be called `expires_in`, as in fal's clients.
         initial_acl: Who may see it.
 
     Examples:
@@ -93,12 +105,16 @@ class Lifecycle(BaseModel):
         '{"expiration_duration_seconds":3600}'
         >>> Lifecycle.of({"initial_acl": {"default": "forbid", "rules": [{"user": "me", "decision": "allow"}]}})
         Lifecycle(expiration_duration_seconds=None, initial_acl=Access(default='forbid', ...
+        >>> Lifecycle.of({"expires_in": "1d", "initial_acl": {"default": "hide"}}).expiration_duration_seconds
+        86400
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    expiration_duration_seconds: int | None = Field(default=None, gt=0)
-    initial_acl: Access | None = None
+    expiration_duration_seconds: Annotated[int | None, BeforeValidator(_seconds_of)] = Field(
+        default=None, validation_alias=AliasChoices("expiration_duration_seconds", "expires_in")
+    )
+    initial_acl: Annotated[Access | None, AfterValidator(lambda access: None if access == Access() else access)] = None
 
     @classmethod
     def of(cls, lifecycle: Keep | int | Mapping[str, Any] | Self | None) -> Self:
@@ -107,14 +123,8 @@ class Lifecycle(BaseModel):
         Raises:
             ValueError: It is none of these.
         """
-        if isinstance(lifecycle, str):
-            if lifecycle not in _SECONDS:
-                raise ValueError(f"lifecycle is one of {', '.join(get_args(Keep))}, or seconds; not {lifecycle!r}")
-            return cls(expiration_duration_seconds=_SECONDS[lifecycle])
-        if isinstance(lifecycle, int):
-            if isinstance(lifecycle, bool) or lifecycle <= 0:
-                raise ValueError(f"lifecycle in seconds is above 0, not {lifecycle!r}; 'never' keeps the file")
-            return cls(expiration_duration_seconds=lifecycle)
+        if isinstance(lifecycle, str | int):
+            return cls(expiration_duration_seconds=_seconds_of(lifecycle))
         return cls.model_validate({} if lifecycle is None else lifecycle)
 
     def headers(self) -> dict[str, str]:

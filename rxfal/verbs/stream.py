@@ -51,10 +51,11 @@ class StreamVerbs(Connected):
         Args:
             app: The endpoint's id, such as `fal-ai/any-llm`, or its full https URL on one of fal's hosts.
             input: The model's input: anything JSON can carry, and files (see `auto_upload`).
-            path: What follows the id. Left out, `/stream` unless the id ends so; `""` is the endpoint itself.
+            path: What follows the id. Left out, `/stream` unless the id ends so; given, it counts as it is, and `""` is
+                the endpoint itself.
             method: The HTTP method; with GET the input becomes the query.
             query: Query parameters; booleans, None and nested values are JSON-encoded.
-            headers: More request headers.
+            headers: More request headers, but not those that say how the request is sent (`Content-Length`, `Host`, ...).
             output: A pydantic model, or any type that `TypeAdapter` takes, that each event is validated as.
             timeout: Seconds of silence on the socket once the response has begun; None for no limit.
             response_timeout: Seconds from subscription until the response headers are in, with the upload of files,
@@ -160,11 +161,13 @@ async def _read_events(call: StreamCall, response: Response, sink: Sink[Any], de
             chunk = await limit.wait(response.read_chunk)
             for data, event, _, _ in decoder.feed_raw(chunk) if chunk else _last(decoder.close_raw()):
                 if event == "error":
-                    raise _event_error(data, response, call.endpoint.id)
+                    failure = _event_error(data, response, call.endpoint.id)
+                    del data, chunk  # which may repeat a secret, and the error has this frame
+                    raise failure
                 try:
                     value = parse(data)
                 except ValueError as error:
-                    if data == b"[DONE]":
+                    if data.strip() == b"[DONE]":
                         return
                     value = decode.recover(data, error)
                 on_next(value)

@@ -84,8 +84,7 @@ class Endpoint:
 
         Args:
             config: Where direct calls go, unless the endpoint was a URL.
-            path: Appended with exactly one slash. An endpoint that ends in `/stream` or `/realtime` gets it no second
-                time.
+            path: Appended with exactly one slash.
             query: See `encode_query`.
 
         Raises:
@@ -97,20 +96,26 @@ class Endpoint:
         """
         more = _path_segments(path or "")
         own = [part for part in (self.namespace, self.owner, self.alias, *self.path.split("/")) if part]
-        if more in (["stream"], ["realtime"]) and own[-1:] == more:
-            more = []
         # joinpath escapes what has to be; a segment is never read as an escape or as a way up, both were refused.
         url = URL(self.base or config.run_url).joinpath(*own, *more)
         return url.with_query(encode_query(query)) if query else url
 
     def stream_url(self, config: Config, *, path: str | None = None, query: Mapping[str, Any] | None = None) -> URL:
-        """The address of a stream: `url`, with `/stream` for a path that is left out; `""` is the endpoint itself.
+        """The address of a stream.
+
+        Args:
+            config: As for `url`.
+            path: As for `url`; left out, it is `/stream`, unless the endpoint ends so.
+            query: As for `url`.
 
         Examples:
             >>> str(Endpoint.parse("owner/alias", Config()).stream_url(Config()))
             'https://fal.run/owner/alias/stream'
         """
-        return self.url(config, path="/stream" if path is None else path, query=query)
+        if path is None:
+            ending = self.path.rpartition("/")[2] or self.alias
+            path = "" if ending == "stream" else "/stream"
+        return self.url(config, path=path, query=query)
 
 
 def _without_query(text: str) -> str:

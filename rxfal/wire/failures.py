@@ -122,19 +122,16 @@ def error_from_value(
         text = _and(text, _REFUSED.get(sent) or where_a_key_goes())
     elif status in _NEXT_STEP:
         text = _and(text, _NEXT_STEP[status])
-    error_type = header("x-fal-error-type")
-    if error_type is None and isinstance(value, dict):
-        found = cast(dict[str, Any], value).get("error_type")
-        error_type = found if isinstance(found, str) else None
-    retryable = header("x-fal-retryable", "").strip().lower()
+    retryable = _flag(header("x-fal-retryable"))
+    error_type: Any = cast(dict[str, Any], value).get("error_type") if isinstance(value, dict) else None
     return (ValidationError if status == 422 else ApiError)(
         _shown(text, secrets),
         status=status,
         body=value,
         request_id=header("x-fal-request-id"),
-        error_type=error_type,
+        error_type=error_type if isinstance(error_type, str) else header("x-fal-error-type"),
         timeout_type=header("x-fal-request-timeout-type"),
-        retryable={"true": True, "1": True, "false": False, "0": False}.get(retryable),
+        retryable=retryable if retryable is not None else _flag(header("x-fal-needs-retry")) or None,
         retry_after=retry_after_seconds(header("retry-after")),
         endpoint=endpoint,
         address=address,
@@ -155,6 +152,10 @@ def status_in(*values: Any, default: int = 500) -> int:
                 if isinstance(found, (int, str)) and re.fullmatch("[45][0-9][0-9]", str(found)):
                     return int(found)
     return default
+
+
+def _flag(value: str | None) -> bool | None:
+    return {"true": True, "1": True, "yes": True, "false": False, "0": False}.get((value or "").strip().lower())
 
 
 def _decoded(body: bytes) -> Any:

@@ -206,6 +206,18 @@ async def test_an_input_with_files_is_prepared_at_the_call_and_uploaded_at_the_s
             '{"initial_acl":{"default":"hide","rules":[{"user":"me","decision":"allow"}]}}',
         ),
         (Lifecycle(initial_acl=Access(default="forbid")), '{"initial_acl":{"default":"forbid"}}'),
+        ({"initial_acl": {"default": "hide", "rules": []}}, '{"initial_acl":{"default":"hide"}}'),
+        ({"initial_acl": {}}, None),
+        ({"initial_acl": {"rules": []}}, None),
+        (Lifecycle(initial_acl=Access()), None),
+        ({"expires_in": "never", "initial_acl": None}, None),
+        *(
+            (
+                {name: "1h", "initial_acl": {"default": "hide"}},
+                '{"expiration_duration_seconds":3600,"initial_acl":{"default":"hide"}}',
+            )
+            for name in ("expires_in", "expiration_duration_seconds")
+        ),
         ("never", None),
         (None, None),
     ],
@@ -221,7 +233,20 @@ async def test_a_lifecycle_is_asked_for_under_both_names(
 
 
 @pytest.mark.parametrize(
-    "lifecycle", ["2h", "", 0, -1, True, {"expires": 1}, {"initial_acl": {"default": "maybe"}}, 1.5]
+    "lifecycle",
+    [
+        "2h",
+        "",
+        0,
+        -1,
+        True,
+        {"expires": 1},
+        {"expires_in": "2h"},
+        {"expires_in": 0},
+        {"expires_in": True},
+        {"initial_acl": {"default": "maybe"}},
+        1.5,
+    ],
 )
 async def test_a_lifecycle_that_there_is_not_is_an_error_at_the_call(own_http: Http, lifecycle: Any) -> None:
     with pytest.raises(ValueError):

@@ -129,8 +129,12 @@ async def test_events_cut_anywhere_arrive_whole(server: FalServer, client: rxfal
     assert await all_of(client.stream("me/cut")) == [{"t": "ä€😀"}]
 
 
-async def test_done_completes_the_stream_whatever_follows(server: FalServer, client: rxfal.Client) -> None:
-    server.script("me/openai", [Bytes(b'data: {"a":1}\n\ndata: [DONE]\n\ndata: {"b":2}\n\n'), Pause()])
+@pytest.mark.parametrize("space", [b"", b" ", b" \t"])
+async def test_done_completes_the_stream_whatever_follows(
+    server: FalServer, client: rxfal.Client, space: bytes
+) -> None:
+    done = b"data: [DONE]" + space
+    server.script("me/openai", [Bytes(b'data: {"a":1}\n\n' + done + b'\n\ndata: {"b":2}\n\n'), Pause()])
     assert await all_of(client.stream("me/openai")) == [{"a": 1}]
     await server.requests[0].closed()
 
@@ -316,6 +320,28 @@ async def test_a_wrong_endpoint_is_an_exception_at_the_call(server: FalServer, c
 
 
 @pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("Content-Length", "which rxfal knows"),
+        ("content-length", "which rxfal knows"),
+        ("Transfer-Encoding", "which rxfal decides"),
+        ("Expect", "leave it out"),
+        ("HOST", "set base_url or run_url in Config"),
+        ("Connection", "kept or closed"),
+        ("Upgrade", "no other protocol"),
+        ("TE", "rxfal's"),
+        ("Trailer", "does not send"),
+        ("X-Fal-Target-URL", "made from the endpoint"),
+    ],
+)
+def test_headers_that_would_reframe_the_request_are_refused_at_the_call(
+    client: rxfal.Client, name: str, reason: str
+) -> None:
+    with pytest.raises(ValueError, match=f"the header '{name}' can't be given: .*{reason}"):
+        client.stream("me/count", headers={"X-Mine": "1", name: "chunked"})
+
+
+@pytest.mark.parametrize(
     ("options", "error"),
     [
         ({"timeout": 0}, ValueError),
@@ -338,6 +364,10 @@ async def test_a_wrong_endpoint_is_an_exception_at_the_call(server: FalServer, c
         ({"headers": {"X A": "b"}}, ValueError),
         ({"headers": {"X-A": 1}}, TypeError),
         ({"headers": {"X-A": "a\r\nB: c"}}, ValueError),
+        ({"headers": {"X A": "a"}}, ValueError),
+        ({"headers": {"Transfer-Encoding ": "chunked"}}, ValueError),
+        ({"headers": {"": "a"}}, ValueError),
+        ({"headers": {"ä": "a"}}, ValueError),
         ({"token_provider": lambda app: "token"}, ValueError),
         ({"token_provider": "token", "auth": "token"}, TypeError),
         ({"on_open": 5}, TypeError),

@@ -75,6 +75,10 @@ def test_the_tree_is_complete_and_its_old_relations_hold():
         (500, {}, False),
         (404, {}, False),
         (504, {"timeout_type": "user"}, False),
+        (504, {"timeout_type": "user", "retryable": True}, False),
+        (504, {"timeout_type": "infrastructure"}, True),
+        (503, {"timeout_type": "user"}, True),
+        (502, {"timeout_type": "user"}, True),
         (503, {"retryable": False}, False),
         (500, {"retryable": True}, True),
     ],
@@ -141,9 +145,15 @@ def test_the_headers_of_fal_are_read():
     assert (error.request_id, error.error_type, error.timeout_type) == ("r-1", "request_timeout", "user")
     assert (error.retry_after, error.retryable) == (3.0, False)
     assert response_error(503, b"", X_Fal_Error_Type="runner_disconnected").error_type == "runner_disconnected"
+    both = response_error(503, b'{"detail": "gone", "error_type": "runner_disconnected"}', X_Fal_Error_Type="other")
+    assert both.error_type == "runner_disconnected"
+    assert response_error(503, b'{"error_type": 5}', X_Fal_Error_Type="other").error_type == "other"
     assert response_error(500, b"", X_Fal_Retryable="True").retryable is True
     assert response_error(503, b"", X_Fal_Retryable="false").retryable is False
     assert response_error(503, b"", X_Fal_Retryable="perhaps").retryable is True
+    for value, hint in (("1", True), ("true", True), ("0", False), ("perhaps", False)):
+        error = response_error(429, b"", X_Fal_Needs_Retry=value)
+        assert (error.retryable, error.retry_hint) == (True, hint)
 
 
 def test_a_gateways_page_is_short_and_says_what_to_do():

@@ -494,9 +494,21 @@ async def test_a_proxys_password_is_not_shown(make_http: MakeHttp, monkeypatch: 
 # Retries
 
 
-@pytest.mark.parametrize("status", ["408 X", "429 X", "502 X", "503 X", "504 X"])
-async def test_what_may_be_repeated_is_tried_again(make_http: MakeHttp, no_waiting: None, status: str):
-    async with scripted(replies(answer(b"", status), answer(b"", status), answer(b"done"))) as server:
+@pytest.mark.parametrize(
+    ("status", "timeout_type"),
+    [
+        (f"{status} X", timeout_type)
+        for status in (408, 429, 502, 503, 504)
+        for timeout_type in (None, "infrastructure", "user")
+        if (status, timeout_type) != (504, "user")  # the caller's own limit, which has expired
+    ],
+)
+async def test_what_may_be_repeated_is_tried_again(
+    make_http: MakeHttp, no_waiting: None, status: str, timeout_type: str | None
+):
+    headers = [f"X-Fal-Request-Timeout-Type: {timeout_type}"] if timeout_type else []
+    failed = answer(b"", status, *headers)
+    async with scripted(replies(failed, failed, answer(b"done"))) as server:
         assert await make_http(server.url).fetch(request_to(server.url, retry="idempotent")) == b"done"
     assert len(server.heads) == 3
 
@@ -508,6 +520,8 @@ async def test_what_may_be_repeated_is_tried_again(make_http: MakeHttp, no_waiti
         answer(b"", "400 X"),
         answer(b"", "503 X", "X-Fal-Retryable: false"),
         answer(b"", "504 X", "X-Fal-Request-Timeout-Type: user"),
+        answer(b"", "504 X", "X-Fal-Request-Timeout-Type: user", "X-Fal-Retryable: true", "X-Fal-Needs-Retry: 1"),
+        answer(b"", "503 X", "X-Fal-Retryable: false", "X-Fal-Needs-Retry: 1"),
         answer(b"", "429 X", "Retry-After: 3600"),
     ],
 )
@@ -524,6 +538,11 @@ async def test_what_can_not_help_is_not_tried_again(make_http: MakeHttp, no_wait
         (answer(b"", "429 X"), True),
         (answer(b"", "503 X", "Retry-After: 0"), True),
         (answer(b"", "503 X", "X-Fal-Retryable: true"), True),
+        (answer(b"", "503 X", "X-Fal-Needs-Retry: 1"), True),
+        (answer(b"", "503 X", "X-Fal-Needs-Retry: 0"), False),
+        (answer(b"", "429 X", "X-Fal-Needs-Retry: 1"), True),
+        (answer(b"", "502 X", "X-Fal-Needs-Retry: 1"), False),
+        (answer(b"", "504 X", "X-Fal-Request-Timeout-Type: infrastructure"), False),
         (answer(b"", "503 X"), False),
         (answer(b"", "429 X", "X-Fal-Retryable: false"), False),
         (answer(b"", "502 X"), False),
