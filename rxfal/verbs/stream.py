@@ -55,7 +55,7 @@ class StreamVerbs(Connected):
                 the endpoint itself.
             method: The HTTP method; with GET the input becomes the query.
             query: Query parameters; booleans, None and nested values are JSON-encoded.
-            headers: More request headers, but not those that say how the request is sent (`Content-Length`, `Host`, ...).
+            headers: More request headers; not those that say how the request is sent, such as `Content-Length`.
             output: A pydantic model, or any type that `TypeAdapter` takes, that each event is validated as.
             timeout: Seconds of silence on the socket once the response has begun; None for no limit.
             response_timeout: Seconds from subscription until the response headers are in, with the upload of files,

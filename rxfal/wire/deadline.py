@@ -47,4 +47,8 @@ class Deadline:
         else:
             return
         assert self.seconds is not None
-        raise failure(self.seconds)  # outside of the clause: the cancellation has the frames of all that was cut off
+        late = failure(self.seconds)
+        try:
+            raise late
+        finally:
+            late.__context__ = None  # the cancellation, which has the frames of all that was cut off
