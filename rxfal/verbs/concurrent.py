@@ -92,7 +92,7 @@ class ConcurrentVerbs(Connected):
     @show_options
     def map_concurrent(
         self,
-        inputs: _Inputs[Any],
+        inputs: Iterable[Any] | AsyncIterable[Any] | Observable[Any],
         app: str | None = None,
         concurrency: int = 8,
         ordered: bool = False,
