@@ -403,7 +403,7 @@ def test_no_server_and_a_wrong_address_are_one_line_each(
     assert "refused" in capfd.readouterr().err
     monkeypatch.setenv("RXFAL_BASE_URL", "ftp://nowhere")
     assert run(["stream", "owner/alias"]) == 1
-    assert re.fullmatch("rxfal: what the environment says .*not an http.*\n", capfd.readouterr().err)
+    assert re.fullmatch("rxfal: the configuration in the environment .*not an http.*\n", capfd.readouterr().err)
 
 
 def test_the_key_is_in_no_message(

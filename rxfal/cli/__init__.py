@@ -1,7 +1,6 @@
-"""The `rxfal` command: its way in and out of the process.
+"""The `rxfal` command: how its process starts and ends.
 
-Signals, exit statuses and the case that the extra is not installed. Imports neither typer nor rich before it knows
-that they are there.
+Signals, exit statuses, and the message when the extra is not installed. It must load without typer and rich.
 """
 
 import os
@@ -20,15 +19,15 @@ TERMINATED = 128 + signal.SIGTERM
 
 
 def main() -> NoReturn:
-    """The command, as the `rxfal` script and `python -m rxfal` call it; ends the process."""
+    """Run the command and end the process; the `rxfal` script and `python -m rxfal` call this."""
     status = run()
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except (OSError, ValueError):  # whoever read it has gone
+        except (OSError, ValueError):  # its reader has gone
             pass
     if status in (INTERRUPTED, TERMINATED):
-        # A name look-up that hangs in its thread would hold up the interpreter's exit, and Ctrl-C means now.
+        # A name look-up that hangs in its thread would delay the interpreter's exit, and Ctrl-C means now.
         os._exit(status)
     sys.exit(status)
 
@@ -40,8 +39,8 @@ def run(args: Sequence[str] | None = None) -> int:
         args: The arguments; left out, the process's own.
 
     Returns:
-        The exit status: 0; 1 for an error, which is one line on stderr; 2 for a wrong usage; 130 after Ctrl-C, 143
-        after SIGTERM, 141 when the reader of the output has gone.
+        The exit status: 0; 1 for an error, which is one line on stderr; 2 for wrong usage; 130 after Ctrl-C; 143 after
+        SIGTERM; 141 if the reader of the output has gone.
 
     Examples:
         >>> run(["--version"])
@@ -54,11 +53,11 @@ def run(args: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def _signals() -> Generator[None]:
-    """SIGINT and SIGTERM end what runs in the block by an exception, so that all that is open is closed."""
-    if threading.current_thread() is not threading.main_thread():  # no other may set handlers, and none arrives here
+    """SIGINT and SIGTERM raise an exception in the block, so that everything open is closed."""
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
         yield
         return
-    # A shell script has SIGINT ignored in what it starts with `&`; a server there is to end with the script as well.
+    # A shell script ignores SIGINT in what it starts with `&`; a server there should end with the script all the same.
     handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: _terminate}
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:

@@ -1,6 +1,6 @@
-"""The commands and their options; what they do is in the modules beside this one.
+"""The commands and their options. The modules beside this one do the work.
 
-Also what becomes of an exception: one line and a status, never a traceback unless `--debug` asks for it.
+An exception becomes one line and a status; there is a traceback only with `--debug`.
 """
 
 import os
@@ -18,24 +18,24 @@ import rxfal
 __all__ = ["app"]
 
 PIPE_CLOSED = 141
-"""What a shell reports of a program that SIGPIPE ended."""
+"""The status that a shell reports for a program that SIGPIPE ended."""
 
 
 class Auth(Enum):
-    """What a request is authorized with."""
+    """How a request is authorized."""
 
     KEY = "key"
     TOKEN = "token"
 
 
 class _Commands(typer.core.TyperGroup):
-    """Runs the commands, and turns what they raise into one line on stderr and a status."""
+    """Runs the commands, and turns an exception into one line on stderr and a status."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
-            # The interpreter flushes stdout once more at its exit: let that go nowhere.
+            # The interpreter flushes stdout again when it exits: send that to nowhere.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(PIPE_CLOSED) from None
         except Exception as error:
@@ -48,11 +48,11 @@ class _Commands(typer.core.TyperGroup):
 
 
 def one_line(error: Exception) -> str:
-    """What an error says, on one line and without characters that would move a terminal's cursor."""
+    """The error's message on one line, without characters that would move a terminal's cursor."""
     match error:
         case ValidationError():
             reasons = (": ".join((*map(str, found["loc"]), found["msg"])) for found in error.errors())
-            message = f"what the environment says of the configuration is wrong: {'; '.join(reasons)}"
+            message = f"the configuration in the environment is wrong: {'; '.join(reasons)}"
         case OSError(strerror=str(reason), filename=str(name)):
             message = f"{reason}: {name}"
         case rxfal.FalError() | OSError() | ValueError() | TypeError():
@@ -102,7 +102,7 @@ def demo(
     prompt: Annotated[
         str, typer.Option("--prompt", "-p", help="What the models write about and paint.")
     ] = "a lighthouse in a storm",
-    pace: Annotated[float, typer.Option(min=0, help="A factor on the time it takes; 0: as fast as possible.")] = 2.0,
+    pace: Annotated[float, typer.Option(min=0, help="Multiplies the time it takes; 0 is as fast as possible.")] = 2.0,
     save: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Save the final picture, a PNG, here.", dir_okay=False)
     ] = None,
@@ -127,30 +127,29 @@ def stream(
             "--input",
             "-i",
             metavar="KEY=VALUE",
-            help="A field of the input: JSON if VALUE is that, else text; KEY=@FILE uploads the file. "
+            help="A field of the input: JSON if VALUE can be read as JSON, else text; KEY=@FILE uploads the file. "
             "A lone - reads a JSON object from stdin.",
         ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print each event as a line of JSON.")] = False,
-    raw: Annotated[bool, typer.Option("--raw", help="Print the events as they are on the wire.")] = False,
-    text: Annotated[bool, typer.Option("--text", help="Print the text as it grows, and nothing else.")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="Print the events as they came on the wire.")] = False,
+    text: Annotated[bool, typer.Option("--text", help="Print only the text, as it grows.")] = False,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", dir_okay=False, help="Save what comes: pictures, sound, text."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", "-f", help="With -o: write over a file that exists.")] = False,
-    path: Annotated[str | None, typer.Option(help="What follows the endpoint's id.", show_default="/stream")] = None,
+    path: Annotated[str | None, typer.Option(help="The path after the endpoint's id.", show_default="/stream")] = None,
     timeout: Annotated[
-        float, typer.Option(min=0.001, metavar="SECONDS", help="The longest silence that is waited for.")
+        float, typer.Option(min=0.001, metavar="SECONDS", help="Give up after a silence of this length.")
     ] = 60.0,
     auth: Annotated[Auth, typer.Option(help="Send the key itself, or a short-lived token made with it.")] = Auth.KEY,
     debug: Debug = False,
 ) -> None:
     """Stream a model's events to stdout, as they arrive.
 
-    Calls whatever the environment names: fal with the key in FAL_KEY, or the server at RXFAL_BASE_URL. Without --json,
-    --raw or --text it prints text if the first event carries any, else JSON; a terminal shows pictures. A binary answer
-    is written as it is.
+    Calls fal with the key in FAL_KEY, or the server at RXFAL_BASE_URL. Without --json, --raw or --text it prints text
+    if the first event has any, else JSON; a terminal shows pictures. A binary answer is written as it is.
 
     rxfal stream fal-ai/any-llm -i prompt="a haiku about rivers"
     """
@@ -159,7 +158,7 @@ def stream(
 
     wanted = [style for style, given in zip(Style, (text, json, raw)) if given]
     if len(wanted) > 1:
-        raise typer.BadParameter("only one of them makes sense", param_hint="--json, --raw, --text")
+        raise typer.BadParameter("use only one of them", param_hint="--json, --raw, --text")
     run(
         endpoint,
         fields or [],
@@ -173,17 +172,17 @@ def stream(
 @app.command()
 def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = 8600,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 picks a free one.")] = 8600,
     key: Annotated[
         str | None, typer.Option(help="The key that callers must send.", show_default="one for tests")
     ] = None,
-    no_key: Annotated[bool, typer.Option("--no-key", help="Let callers in without any key.")] = False,
-    pace: Annotated[float, typer.Option(min=0, help="A factor on the time that the models take.")] = 1.0,
+    no_key: Annotated[bool, typer.Option("--no-key", help="Accept callers without a key.")] = False,
+    pace: Annotated[float, typer.Option(min=0, help="Multiplies the time that the models take.")] = 1.0,
     debug: Debug = False,
 ) -> None:
     """Run the embedded server with its built-in models, for development."""
     from .serve import run
 
     if key is not None and no_key:
-        raise typer.BadParameter("a key that nobody needs", param_hint="--key, --no-key")
+        raise typer.BadParameter("use only one of them", param_hint="--key, --no-key")
     run(host, port, key, no_key, pace)

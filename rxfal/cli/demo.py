@@ -1,7 +1,7 @@
-"""`rxfal demo`: three models at once, from a server in this very process; and an example of how rxfal is used.
+"""`rxfal demo`: three models at once, from a server in this process. It is also an example of how to use rxfal.
 
-The way of an event: a model's stream gives the text (or the picture) so far, `watched` makes a `Progress` of it,
-`merge` tags that with the model's name, `scan` keeps the newest of each model, `throttle_latest` slows it all down
+The path of an event: a model's stream gives the text (or the picture) so far, `_watched` turns it into a `Progress`,
+`merge` tags that with the model's name, `scan` keeps the newest of each model, and `throttle_latest` slows it all down
 for the eye.
 """
 
@@ -36,11 +36,11 @@ def run(prompt: str, pace: float, save: Path | None) -> None:
 
     Args:
         prompt: What the models write about and paint.
-        pace: A factor on the time that they take.
-        save: Where the final picture goes.
+        pace: Multiplies the time that they take.
+        save: Where to save the final picture.
 
     Raises:
-        FalError: What a model's stream ended with, once the others are done.
+        FalError: A model's stream failed; raised after the others are done.
     """
     console = _Console(highlight=False)
     with FalServer(models=True, pace=pace) as server, server.client() as client:
@@ -49,7 +49,7 @@ def run(prompt: str, pace: float, save: Path | None) -> None:
     console.print(summary(models))
     if os.environ.get("FAL_KEY"):
         console.print(
-            f"FAL_KEY is set, and this was the embedded server all the same. fal itself: rxfal stream {LLM} -i ..."
+            f"FAL_KEY is set, but the demo always uses the embedded server. To call fal: rxfal stream {LLM} -i ..."
         )
     for progress in models.values():
         if progress.error is not None:
@@ -60,14 +60,14 @@ def run(prompt: str, pace: float, save: Path | None) -> None:
 
 
 class _Console(Console):
-    """Ends the command as any other output does when nobody reads on; rich would exit by itself."""
+    """Ends the command the usual way if its reader has gone; rich would exit on its own."""
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError
 
 
 def _contents(client: Client, prompt: str) -> dict[str, Observable[str]]:
-    """What the models have made so far, by their name: texts, and a picture as a data URI."""
+    """What each model has made so far, by its name: text, or a picture as a data URI."""
     return {
         LLM: client.stream(LLM, {"prompt": prompt}).pipe(ops.text()),
         BARD: client.stream(BARD, {"prompt": prompt}).pipe(ops.text()),
@@ -76,12 +76,12 @@ def _contents(client: Client, prompt: str) -> dict[str, Observable[str]]:
 
 
 def _watched(contents: Observable[str]) -> Observable[Progress]:
-    """How far a stream is, with every event; its end, be that an error, is one more item and stops no other stream."""
+    """The progress of a stream after each event. Its end, even an error, is one more item and stops no other stream."""
     return contents.pipe(ops.materialize(), ops.scan(Progress.after, Progress()))
 
 
 def _show(console: Console, contents: Mapping[str, Observable[str]], prompt: str) -> Models:
-    """All models on one screen, drawn anew a dozen times a second at most."""
+    """All models on one screen, redrawn at most a dozen times a second."""
     models: Models = {name: Progress() for name in contents}
     boards = rxfal.merge({name: _watched(stream) for name, stream in contents.items()}).pipe(
         ops.scan(_with_newest, models), ops.throttle_latest(_FRAME_SECONDS)
@@ -89,13 +89,13 @@ def _show(console: Console, contents: Mapping[str, Observable[str]], prompt: str
     with Live(Board(models, prompt), console=console, screen=True, auto_refresh=False) as live:
         for models in boards:
             live.update(Board(models, prompt), refresh=True)
-    # The alternate screen is gone: leave a last picture, with room for the table below it.
+    # The alternate screen is gone: leave the last state behind, with room for the table below it.
     console.print(Board(models, prompt), height=max(8, min(32, console.height - 10)))
     return models
 
 
 def _tell(console: Console, contents: Mapping[str, Observable[str]], prompt: str) -> Models:
-    """For pipes and plain terminals: a line for each model once a second, and one at its end."""
+    """For pipes and plain terminals: one line per model and second, and one at its end."""
     console.print(f"{len(contents)} models on: {prompt}")
     models: Models = {}
     for update in rxfal.merge(

@@ -1,4 +1,4 @@
-"""`-i key=value`: the model's input from the command line; knows no endpoint and no request."""
+"""`-i key=value`: the model's input from the command line."""
 
 import json
 import sys
@@ -12,18 +12,18 @@ __all__ = ["parse"]
 
 
 def parse(fields: Iterable[str]) -> dict[str, Any]:
-    """The input that the fields make together; of one name given twice, the last value counts.
+    """Build the input from the fields. If a name comes twice, its last value counts.
 
     Args:
-        fields: `key=value`, where the value is JSON if it can be read as such, and text otherwise; `key=@path` for a
-            file to upload; or `-` for a JSON object on stdin. Text that looks like JSON or begins with `@` is written
-            as a JSON string: `key='"5"'`.
+        fields: `key=value`, where the value is JSON if it can be read as JSON, else text; `key=@path` for a file to
+            upload; or `-` for a JSON object on stdin. Write text that looks like JSON or begins with `@` as a JSON
+            string: `key='"5"'`.
 
     Returns:
         The input.
 
     Raises:
-        typer.BadParameter: A field has no `=`, or what is on stdin is no JSON object.
+        typer.BadParameter: A field has no `=`, or stdin is not a JSON object.
 
     Examples:
         >>> parse(["prompt=a haiku", "seed=5", 'size={"width": 64}', 'label="5"'])
@@ -52,9 +52,9 @@ def _object(text: str) -> dict[str, Any]:
     try:
         value = json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
-        raise typer.BadParameter(f"what is on stdin is not JSON: {error}", param_hint="-i -") from None
+        raise typer.BadParameter(f"stdin is not JSON: {error}", param_hint="-i -") from None
     if not isinstance(value, dict):
-        raise typer.BadParameter("what is on stdin is JSON, but not an object", param_hint="-i -")
+        raise typer.BadParameter("stdin is JSON, but not an object", param_hint="-i -")
     return cast(dict[str, Any], value)
 
 

@@ -1,4 +1,4 @@
-"""Files inside events: the data URIs of pictures and sounds, and how much of them a terminal is shown."""
+"""Files inside events: data URIs of pictures and sounds, and their sizes for a terminal."""
 
 import base64
 import binascii
@@ -9,7 +9,7 @@ __all__ = ["Media", "data_of", "media_in", "shortened", "size_of"]
 
 _DATA_URI = re.compile(r"data:([\w.+-]+/[\w.+-]+)(?:;[\w.+-]+=[^;,]*)*;base64,")
 _BASE64 = r"[A-Za-z0-9+/\\_-]"
-# The look-behind lets a search begin at the first character of a run only, so that its time stays linear.
+# The look-behind makes a match begin at the first character of a run, which keeps the time linear.
 _LONG_BASE64 = re.compile(f"(?<!{_BASE64}){_BASE64}{{1000,}}={{0,2}}")
 
 
@@ -70,7 +70,7 @@ def data_of(uri: str) -> bytes | None:
 
 
 def shortened(text: str) -> str:
-    """The text with the size of long base64 in its place.
+    """The text, with its size in place of any long base64.
 
     Examples:
         >>> shortened('{"url": "data:image/png;base64,' + 2000 * "iVBO" + '"}')

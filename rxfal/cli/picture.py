@@ -19,9 +19,9 @@ __all__ = ["Gallery", "HalfBlocks", "image_of"]
 _SHADES = " .:-=+*#%@"
 """For terminals without colours, from dark to light."""
 _LARGEST = 512
-"""Pixels of a side: no terminal shows more, and a smaller picture is drawn faster."""
+"""Pixels per side. No terminal shows more, and a smaller picture is drawn faster."""
 _NARROWEST = 16
-"""Columns that a picture beside others has at least."""
+"""The least number of columns for a picture beside others."""
 
 
 @lru_cache(maxsize=8)
@@ -31,7 +31,7 @@ def image_of(data: bytes) -> Image.Image | None:
         with Image.open(io.BytesIO(data)) as image:
             image.thumbnail((_LARGEST, _LARGEST))
             return image.convert("RGB")
-    except Exception:  # whatever a broken file leads Pillow to
+    except Exception:  # Pillow raises many kinds for a broken file
         return None
 
 

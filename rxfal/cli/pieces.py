@@ -1,4 +1,4 @@
-"""What is written of a model's events: text, lines of JSON, files or the wire's own form; knows no terminal."""
+"""From a model's events to what is written: text, lines of JSON, files, or the form that they had on the wire."""
 
 import json
 from collections.abc import Callable
@@ -27,10 +27,10 @@ class Style(Enum):
 
 
 class Piece(NamedTuple):
-    """What is written of an event.
+    """What to write for one event.
 
     Attributes:
-        style: How it is written.
+        style: How to write it.
         content: Text, bytes of a binary answer, or the files that the event holds.
     """
 
@@ -39,11 +39,11 @@ class Piece(NamedTuple):
 
 
 def pieces(style: Style | None = None, *, files: bool = True) -> Callable[[Observable[Any]], Observable[Piece]]:
-    r"""What to write of decoded events.
+    r"""What to write for decoded events.
 
     Args:
-        style: One style for all of them. None chooses: an event with files in it is its files; of the others, the first
-            decides between text and JSON. A binary answer is always written as it is.
+        style: One style for all of them. None chooses: an event with files in it becomes those files, and the first of
+            the other events decides between text and JSON. A binary answer is always written as it is.
         files: Whether None may choose files.
 
     Examples:

@@ -1,4 +1,4 @@
-"""How far a model's stream is: what the demo keeps of each; knows no terminal."""
+"""How far a model's stream has come: what the demo keeps for each model."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class Progress:
     """A model's stream after so many events.
 
     Attributes:
-        content: The newest event's: a text so far, or the data URI of a picture.
-        events: How many there were.
-        first: Seconds until the first.
-        elapsed: Seconds until the newest, or until the end.
+        content: What the newest event holds: the text so far, or the data URI of a picture.
+        events: How many events there were.
+        first: Seconds until the first event.
+        elapsed: Seconds until the newest event, or until the end.
         ended: Whether the stream has ended.
-        error: What it ended with, if not well.
+        error: The error that ended it, if any.
 
     Examples:
         >>> progress = Progress().after(OnNext("Hel")).after(OnNext("Hello"))
@@ -38,7 +38,7 @@ class Progress:
     began: float = field(default_factory=time.perf_counter)
 
     def after(self, notification: Notification[str]) -> Progress:
-        """What becomes of it with the next notification of the stream."""
+        """The progress after one more notification from the stream."""
         elapsed = time.perf_counter() - self.began
         match notification:
             case OnNext(value=content):
@@ -55,7 +55,7 @@ class Progress:
 
     @property
     def rate(self) -> str:
-        """How much came how fast: tokens a second, or the size of a picture."""
+        """Tokens per second, or the size of a picture."""
         if self.is_picture:
             return f"{len(self.content) / 1024:.0f} kB"
         if self.first is None or self.elapsed <= self.first:

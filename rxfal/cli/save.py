@@ -1,4 +1,4 @@
-"""`-o FILE`: what came, in a file."""
+"""`-o FILE`: saves what comes."""
 
 from itertools import count
 from pathlib import Path
@@ -17,17 +17,18 @@ __all__ = ["Saved"]
 
 
 class Saved:
-    """The file of `-o`, as a context: made when it is entered, so that a name that can't be used costs no request.
+    """The file of `-o`, as a context manager. Entering it creates the file, so a name that can't be used costs nothing.
 
-    Text, JSON and binary answers are written as they come. Of the files in events the newest at each place is kept,
-    since a model sends its picture again each time that it has become finer; sounds are joined, since a model sends
-    them in parts. They are written at the end, several under numbered names. One file holds one kind of content: the
-    first that came, where lines of JSON give way to any other. What came before an error or Ctrl-C is saved too.
+    Text, JSON and binary answers are written as they come. Of the files in events, the newest at each place is kept,
+    because a model sends its picture again each time it has become finer. Sounds are joined, because a model sends them
+    in parts. Both are written at the end, under numbered names if there are several. One file holds one kind of
+    content, the first that came; but lines of JSON give way to any other kind. What came before an error or Ctrl-C is
+    saved too.
 
     Args:
         path: The file.
-        force: Whether to write over a file that exists.
-        announce: Where to say how far it is, and in the end what was saved.
+        force: Whether to overwrite an existing file.
+        announce: Where to show the progress.
 
     Raises:
         FalError: The file exists.
@@ -54,7 +55,7 @@ class Saved:
         self._is_regular = self._is_new or self._path.is_file()  # and not /dev/null or a pipe
         if not self._is_new and self._is_regular and not self._force:
             raise rxfal.FalError(f"{self._path} exists; --force writes over it")
-        # Appending leaves an old file whole until there is something to write.
+        # Appending leaves an old file intact until there is something to write.
         self._file = self._path.open("xb" if self._is_new else "ab")
         self._status.start()
         return self
@@ -127,7 +128,7 @@ class Saved:
         saved: list[tuple[Path, str]] = []
         numbered = (self._path.with_stem(f"{self._path.stem}-{number}") for number in count(1))
         for file in media:
-            # A number that is taken is left out: what was paid for must not be lost to it.
+            # Skip numbers that are taken: what was paid for must not be lost.
             path = next(path for path in numbered if self._force or not path.exists())
             path.write_bytes(file.data)
             saved.append((path, file.label))

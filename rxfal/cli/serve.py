@@ -11,18 +11,18 @@ from rxfal.testing.models import BARD, JULIA, LLM, SPEECH
 __all__ = ["run"]
 
 _LOG_INTERVAL = 0.1
-"""Seconds between two looks at the server's journal."""
+"""Seconds between two checks of the server's journal."""
 
 
 def run(host: str, port: int, key: str | None, no_key: bool, pace: float) -> None:
-    """Serve until the process is told to end.
+    """Serve until the process is told to stop.
 
     Args:
         host: The address to listen on.
-        port: The port; 0 takes a free one.
-        key: The key that callers must send; None for the one that the server has by itself.
-        no_key: Whether callers need none.
-        pace: A factor on the time that the models take.
+        port: The port; 0 picks a free one.
+        key: The key that callers must send; None for the server's own.
+        no_key: Whether callers need no key.
+        pace: Multiplies the time that the models take.
     """
     given = {} if key is None else {"key": key}
     with FalServer(port, host=host, require_key=not no_key, models=True, pace=pace, **given) as server:
@@ -39,7 +39,7 @@ def run(host: str, port: int, key: str | None, no_key: bool, pace: float) -> Non
 
 
 def _answered(server: FalServer) -> Iterator[RecordedRequest]:
-    """The requests, each once it is over."""
+    """Each request, once it is over."""
     running: list[RecordedRequest] = []
     newest: RecordedRequest | None = None
     while True:

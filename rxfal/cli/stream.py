@@ -35,9 +35,9 @@ def run(
     Args:
         endpoint: The endpoint to call.
         fields: The input, as `inputs.parse` takes it.
-        style: How to write; None chooses by what comes.
+        style: How to write; None lets the events decide.
         output: A file to write instead of stdout.
-        force: Whether to write over a file that exists.
+        force: Whether to overwrite an existing file.
         options: As for `rxfal.stream`.
     """
     given = inputs.parse(fields)
@@ -63,7 +63,7 @@ def _raw(event: rxfal.ServerSentEvent) -> Piece:
 
 
 class _Destination(Protocol):
-    """Where pieces go; a context."""
+    """Where pieces go, as a context manager."""
 
     takes_files: bool
     """Whether it takes the files out of events, or whole events."""
@@ -78,7 +78,7 @@ class _Destination(Protocol):
 
 
 class _Pipe:
-    """Stdout that some program reads: everything as it is, flushed piece by piece, and a line break behind text."""
+    """Stdout for another program: everything as it is, flushed piece by piece, and a line break after text."""
 
     takes_files = False
 
@@ -116,11 +116,11 @@ class _Pipe:
 
 
 _CONTROLS = {code: "�" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
-"""What a model must not send to a terminal: escape sequences move the cursor, and worse."""
+"""What a model must not send to a terminal: escape sequences can move the cursor, and do worse."""
 
 
 class _Terminal(_Pipe):
-    """Stdout that somebody reads: pictures are drawn, each over the one before; of long base64, the size is enough."""
+    """Stdout for a person: pictures are drawn, each over the one before, and long base64 is only its size."""
 
     takes_files = True
 

@@ -1,4 +1,4 @@
-"""What the demo looks like in a terminal: panels while it runs, a table at the end; knows no stream."""
+"""What the demo looks like in a terminal: panels while it runs, a table at the end."""
 
 from collections.abc import Mapping
 
@@ -17,15 +17,15 @@ __all__ = ["Board", "line", "summary"]
 
 _COLOURS = ("cyan", "magenta", "green")
 _NARROW = 60
-"""Columns below which the panels stand on top of each other."""
+"""With fewer columns than this, the panels go on top of each other."""
 
 
 class Tail:
-    """The end of a text, as many of its wrapped lines as there is room for.
+    """The end of a text: as many of its wrapped lines as there is room for.
 
     Args:
         text: The whole text.
-        cursor: What stands behind it.
+        cursor: What to put behind it.
     """
 
     def __init__(self, text: str, cursor: str = "") -> None:
@@ -61,7 +61,7 @@ class Board:
             *texts, picture = panels
             left = Layout()
             left.split_column(*texts)
-            # The picture is a square, and a character about twice as high as wide.
+            # The picture is a square, and a character is about twice as high as wide.
             picture.size = min(2 * (height - 3) + 4, int(options.max_width * 0.55))
             body.split_row(left, picture)
         whole = Layout()
@@ -81,7 +81,7 @@ class Board:
 
 
 class _ModelPanel:
-    """One model: its name, what it has made so far, and its figures as far as there is room for them."""
+    """One model: its name, what it has made so far, and as many of its figures as fit."""
 
     def __init__(self, name: str, progress: Progress, colour: str) -> None:
         self._name = name
@@ -124,7 +124,7 @@ class _ModelPanel:
 
 
 def line(name: str, progress: Progress, width: int) -> str:
-    """One line on how far a model is, as wide as the terminal, with the end of its text."""
+    """One line about a model's progress, as wide as the terminal, with the end of its text."""
     if progress.error is not None:
         return f"{name:<18}{progress.elapsed:5.1f} s  failed: {progress.error}"
     figures = f"{name:<18}{progress.elapsed:5.1f} s  {progress.events:>3} events  "

@@ -1,6 +1,6 @@
-"""Testing with rxfal: the embedded server, scripted wire faults and what it recorded.
+"""Testing with rxfal: the embedded server, scripted faults on the wire, and what the server recorded.
 
-The names load on first use, so that importing the pytest plugin beside this costs nothing.
+Names are loaded at first use, so that importing the pytest plugin next to this costs nothing.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -29,8 +29,8 @@ class Access:
     """Checks credentials and issues tokens.
 
     Args:
-        key: The only key that is right.
-        required: False lets everyone in.
+        key: The only key that is accepted.
+        required: False accepts everyone.
     """
 
     def __init__(self, key: str, *, required: bool) -> None:
@@ -39,17 +39,17 @@ class Access:
         self._tokens: dict[str, tuple[frozenset[str], float]] = {}
 
     def issue(self, apps: Iterable[str], seconds: float) -> str:
-        """A new token for the aliases `apps` that lives for `seconds`."""
+        """A new token for the aliases `apps`, valid for `seconds`."""
         token = f"test-token-{secrets.token_urlsafe(24)}"
         self._tokens[token] = frozenset(apps), time.monotonic() + seconds
         return token
 
     def expire_tokens(self) -> None:
-        """Makes every token that was issued so far a stale one."""
+        """Makes every token issued so far expire now."""
         self._tokens = {token: (apps, 0.0) for token, (apps, _) in self._tokens.items()}
 
     def check_key(self, request: RecordedRequest) -> None:
-        """Raises the 401 that a request without the right key is answered with."""
+        """Raises a 401 if the request lacks the right key."""
         if not self._required:
             return
         authorization = request.headers.get("Authorization")
@@ -60,7 +60,7 @@ class Access:
             raise ApiFailure(401, "The key in the Authorization header is not valid.")
 
     def check(self, request: RecordedRequest, endpoint: str) -> None:
-        """Raises the 401 that a call without the right key or a valid token for the app is answered with."""
+        """Raises a 401 if the call has neither the right key nor a valid token for the app."""
         token = request.query.get("fal_jwt_token")
         if token is None or "Authorization" in request.headers:
             self.check_key(request)

@@ -1,6 +1,6 @@
 """Apps of the embedded server: a Python function as a fal endpoint, its events, its single answer and its failures.
 
-Knows the response side of fal's protocol (streams and errors); not who may call, nor which app a path means.
+Knows the response side of fal's protocol (streams and errors), but not who may call or which app a path means.
 """
 
 import asyncio
@@ -24,16 +24,16 @@ __all__ = ["ApiFailure", "App", "Handler", "error_response", "json_response", "r
 Handler = Callable[[Any], AsyncIterator[Any]] | Callable[[Any], Awaitable[Any]]
 
 _EVENTS_PER_TURN = 64
-"""Events that an app which never waits may send before others have their turn on the loop."""
+"""Events that an app which never waits may send before other tasks get their turn."""
 
 _log = logging.getLogger("rxfal.testing")
 
 
 class ApiFailure(Exception):
-    """Raised by an app's handler to answer with an error of its choice.
+    """An app's handler raises this to answer with an error of its choice.
 
-    Raised before the first event it is the response; later, when the status is on the wire already, it becomes an event
-    named `error` with the same body, and the stream ends.
+    Before the first event, it is the response. Later the status has already been sent, so it becomes an event named
+    `error` with the same body, and the stream ends.
 
     Args:
         status: The status code.

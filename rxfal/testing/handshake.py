@@ -1,4 +1,4 @@
-"""A flag that one thread raises and any other thread or event loop waits for; knows nothing of HTTP."""
+"""A flag that one thread raises, and that any other thread or event loop can wait for."""
 
 import asyncio
 import threading
@@ -8,12 +8,12 @@ __all__ = ["Handshake"]
 
 
 class Handshake:
-    """Raised once and stays up; waited for with `await` on any event loop, or by a plain thread.
+    """A flag that is raised once and stays up. Wait for it with `await` on any event loop, or from a plain thread.
 
-    Tests use it to know that something has happened in the server, where they would otherwise sleep and hope.
+    Tests use it to know that something has happened in the server, instead of sleeping and hoping.
 
     Args:
-        what: What the flag stands for, for the message of a wait that took too long.
+        what: What the flag stands for; used in the message when a wait takes too long.
 
     Examples:
         >>> opened = Handshake("the door opened")
@@ -36,7 +36,7 @@ class Handshake:
         return self._event.is_set()
 
     def set(self) -> None:
-        """Raises the flag and wakes everyone who waits; from any thread, any number of times."""
+        """Raises the flag and wakes everyone who waits. Call it from any thread, as often as you like."""
         with self._lock:
             self._event.set()
             wakers, self._wakers = self._wakers, []
@@ -47,7 +47,7 @@ class Handshake:
         """Waits on the running event loop until the flag is up.
 
         Args:
-            timeout: Seconds after which the wait is given up; None waits for as long as it takes.
+            timeout: Seconds to wait; None waits as long as it takes.
 
         Raises:
             TimeoutError: The flag did not go up in time.
@@ -74,10 +74,10 @@ class Handshake:
                     self._wakers.remove(wake)
 
     def wait_blocking(self, timeout: float = 5.0) -> None:
-        """Waits on this thread until the flag is up; not for a thread whose event loop the server runs on.
+        """Waits on this thread until the flag is up. Don't call it on the thread whose event loop runs the server.
 
         Args:
-            timeout: Seconds after which the wait is given up.
+            timeout: Seconds to wait.
 
         Raises:
             TimeoutError: The flag did not go up in time.

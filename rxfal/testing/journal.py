@@ -1,4 +1,4 @@
-"""What the embedded server remembers of each request; knows HTTP's vocabulary and nothing of fal's protocol."""
+"""What the embedded server remembers of each request. Knows HTTP, but not fal's protocol."""
 
 import json
 import threading
@@ -12,25 +12,25 @@ from .handshake import Handshake
 __all__ = ["Journal", "RecordedRequest"]
 
 _REMEMBERED = 20_000
-"""Requests that the journal keeps: enough for any test, and a bound for a server that runs for days."""
+"""How many requests the journal keeps: enough for any test, and a limit for a server that runs for days."""
 
 
 class RecordedRequest:
-    """One request as it reached the embedded server, the refused ones included.
+    """One request as it reached the embedded server; refused requests are recorded too.
 
-    The attributes are filled while the request is served: `body` once it was read, `status` once the response began,
-    `dropped` once it is known how the exchange ended.
+    The attributes are filled in while the request is served: `body` when it has been read, `status` when the response
+    has begun, and `dropped` when the exchange has ended.
 
     Attributes:
         method: `POST`, `GET` and so on.
         path: The path, decoded, such as `/owner/alias/stream`.
-        query: The query; of a name that came twice, the last value.
+        query: The query; if a name came twice, its last value.
         headers: The request's headers; looking one up ignores case.
-        body: The body's bytes. Empty for a file upload: its bytes are in `FalServer.files`.
-        request_id: What the response carries as `x-fal-request-id`.
+        body: The bytes of the body. Empty for a file upload: its bytes are in `FalServer.files`.
+        request_id: The `x-fal-request-id` of the response.
         connection: A number for the connection; two requests with the same number shared one.
-        status: The response's status; None while there is none.
-        dropped: True when the connection ended before the response was complete, whoever ended it.
+        status: The status of the response; None until there is one.
+        dropped: True if the connection ended before the response was complete, no matter which side ended it.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class RecordedRequest:
 
     @cached_property
     def json(self) -> Any:
-        """The body as a JSON value, None when it is none; to be asked once the body was read."""
+        """The body as a JSON value, or None if it is not JSON. Read it after the body has arrived."""
         try:
             return json.loads(self.body)
         except ValueError:
@@ -79,12 +79,12 @@ class RecordedRequest:
         self._over.wait_blocking(timeout)
 
     def finish(self) -> None:
-        """The server's: wakes who waits for the end of the exchange."""
+        """Wakes everyone who waits for the end of the exchange; the server calls it."""
         self._over.set()
 
 
 class Journal:
-    """The requests in the order in which they came; written by the server's thread and read from any."""
+    """The requests in the order in which they came. The server's thread writes it; any thread may read it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -97,7 +97,7 @@ class Journal:
             self._tell()
 
     def arrival(self, count: int) -> Handshake:
-        """What goes up once the journal has `count` requests."""
+        """A flag that goes up when the journal has `count` requests."""
         handshake = Handshake(f"request number {count} to arrive")
         with self._lock:
             self._awaited.append((count, handshake))

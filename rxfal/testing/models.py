@@ -58,7 +58,7 @@ def built_in(pace: Callable[[], float]) -> dict[str, App]:
     """The built-in models by their endpoints.
 
     Args:
-        pace: Gives the factor on the time that they take; asked each time that one waits, and 0 leaves the waiting out.
+        pace: Returns a factor for the time that they take. It is called for every pause; 0 means no pause.
     """
 
     async def wait(seconds: float) -> None:

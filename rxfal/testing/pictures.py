@@ -53,7 +53,7 @@ class JuliaSet:
         """Computes the pixels of a pass that no earlier pass had, one row at a time.
 
         Args:
-            step: The pass, from 0 on.
+            step: The pass, counted from 0.
 
         Yields:
             The row's number, after each row: a chance to let others run.

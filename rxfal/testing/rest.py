@@ -1,7 +1,4 @@
-"""The platform's side of the embedded server: short-lived tokens and file storage, as fal's REST host has them.
-
-Knows these two parts of the protocol; not the apps.
-"""
+"""Short-lived tokens and file storage of the embedded server, as fal's REST host has them."""
 
 import json
 import secrets
@@ -30,9 +27,9 @@ class StoredFile:
     Attributes:
         url: Where it is served, as the uploader was told.
         file_name: The name the uploader gave it.
-        content_type: The type of the upload itself, or else what was announced.
+        content_type: The type that the upload had, or else the one that was announced.
         size: Its size in bytes.
-        path: Where its bytes are, for as long as the server runs.
+        path: Where its bytes are while the server runs.
     """
 
     url: str
@@ -43,7 +40,7 @@ class StoredFile:
 
     @property
     def data(self) -> bytes:
-        """The bytes; to be asked while the server runs."""
+        """The bytes; available while the server runs."""
         return self.path.read_bytes()
 
 

@@ -1,7 +1,4 @@
-"""From a request to what answers it: the journal first, then scripts, then tokens and storage, then apps.
-
-Knows which path means what; not how the server lives.
-"""
+"""From a request to its answer: the journal first, then scripts, then tokens and storage, then apps."""
 
 import asyncio
 import json
@@ -31,19 +28,19 @@ _log = logging.getLogger("rxfal.testing")
 
 @dataclass(slots=True)
 class _ScriptEntry:
-    """A script and how many more requests it answers; None for all."""
+    """A script, and how many more requests it answers; None for all."""
 
     steps: Script
     left: int | None
 
 
 class Routes:
-    """What is registered, and the handler that finds it.
+    """What is registered, and the handler that finds the right one.
 
     Args:
         access: Checks credentials.
         rest: Answers under `/rest`.
-        journal: Where every request is noted.
+        journal: Records every request.
     """
 
     def __init__(self, access: Access, rest: Rest, journal: Journal) -> None:
@@ -58,7 +55,7 @@ class Routes:
         segments = endpoint.split("/")
         if len(segments) < 2 or not all(segments) or segments[0] in _RESERVED:
             raise ValueError(
-                f"{endpoint!r} is no endpoint for an app; write 'owner/alias', the owner none of {_RESERVED}"
+                f"{endpoint!r} can't be an app's endpoint; write 'owner/alias', with an owner other than {_RESERVED}"
             )
         self._apps[endpoint] = app
 
@@ -67,7 +64,7 @@ class Routes:
         self._scripts.setdefault(path.strip("/"), []).append(entry)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answers one request to its end, and notes in the journal how it ended."""
+        """Answers one request, and records how it ended."""
         record = _record_of(request)
         self._journal.add(record)
         task = cast("asyncio.Task[Any]", asyncio.current_task())
@@ -156,7 +153,7 @@ def _record_of(request: web.BaseRequest) -> RecordedRequest:
 
 
 def _input_of(record: RecordedRequest) -> dict[str, Any]:
-    """The caller's input; 422 in fal's words when it is none."""
+    """The caller's input; a 422 in fal's words if it is not valid."""
     if record.method == "GET":
         return {name: _decoded(text) for name, text in record.query.items() if name != "fal_jwt_token"}
     if record.method != "POST":

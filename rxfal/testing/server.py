@@ -1,7 +1,7 @@
 """FalServer: a real HTTP server on loopback that speaks fal's protocol, for tests and development.
 
-Here are its life, its registrations and the way from a path to what answers it. Imports nothing of rxfal's other
-parts but the wire's configuration; only `client()` reaches up to the client, when it is called.
+How it starts and stops, and what a test can ask and register. It imports nothing from the rest of rxfal but the wire's
+configuration; only `client()` imports the client, when it is called.
 """
 
 import asyncio
@@ -32,26 +32,26 @@ _H = TypeVar("_H", bound=Handler)
 _S = TypeVar("_S", bound=Callable[[RecordedRequest], AsyncIterable[Step]])
 
 _BACKLOG = 4096
-"""Connections that may wait to be accepted: a thousand clients that start at once must not run into retransmissions."""
+"""Connections that may wait to be accepted, so that a thousand clients can start at once without retransmissions."""
 _SHUTDOWN_SECONDS = 2.0
-"""How long handlers that were cancelled may take to end."""
+"""How long cancelled handlers may take to end."""
 
 
 class FalServer:
     """An embedded server that speaks fal's protocol: streams, single answers, errors, tokens and storage.
 
-    `async with` runs it on the current event loop, `with` in a thread of its own with a loop of its own; everything
-    here may be called from any thread. Leaving the block ends all requests and closes all connections at once; the
-    server may be entered again afterwards. The address is the `base_url` of a `Config`: direct calls at
-    `{url}/{endpoint}`, tokens and storage under `{url}/rest`. The queue, under `{url}/queue`, answers 501 as yet.
+    `async with` runs it on the current event loop, `with` in its own thread with its own loop. You can call everything
+    here from any thread. Leaving the block ends all requests and closes all connections at once; you can enter the
+    server again afterwards. Its address is the `base_url` of a `Config`: direct calls go to `{url}/{endpoint}`, tokens
+    and storage are under `{url}/rest`. The queue, under `{url}/queue`, is not there yet and answers 501.
 
     Args:
-        port: The port; 0 takes a free one.
+        port: The port; 0 picks a free one.
         host: The address to listen on.
-        key: The key that callers must send, as fal checks it: 401 without it.
-        require_key: False lets callers in without any key.
-        models: Whether the built-in models are registered, as by `add_models`.
-        pace: A factor on the time that the built-in models take; 0 is as fast as possible.
+        key: The key that callers must send; without it they get a 401, as from fal.
+        require_key: False accepts callers without a key.
+        models: Whether to register the built-in models, as `add_models` does.
+        pace: Multiplies the time that the built-in models take; 0 is as fast as possible.
 
     Examples:
         >>> server = FalServer()
@@ -110,7 +110,7 @@ class FalServer:
 
     @property
     def requests(self) -> list[RecordedRequest]:
-        """The journal: every request so far, refused ones too, in the order in which they came."""
+        """The journal: every request so far, refused ones included, in the order in which they came."""
         return self._journal.snapshot()
 
     async def received(self, count: int = 1, timeout: float = 5.0) -> None:
@@ -128,16 +128,16 @@ class FalServer:
 
     @property
     def open_connections(self) -> int:
-        """How many connections are open now, idle ones too."""
+        """How many connections are open now, idle ones included."""
         server = self._runner.server if self._runner else None
         return len(server.connections) if server else 0
 
     def config(self, **settings: Any) -> Config:
-        """A `Config` that points at this server; `settings` are more of its fields."""
+        """A `Config` that points at this server; `settings` are further fields of it."""
         return Config(base_url=self.url, **settings)
 
     def client(self, **settings: Any) -> "Client":
-        """A `Client` for this server with the right key; the caller closes it. `settings` are fields of `Config`."""
+        """A `Client` for this server, with the right key. The caller closes it. `settings` are fields of `Config`."""
         from rxfal.client import Client
 
         return Client(self.key, config=self.config(**settings))
@@ -147,32 +147,32 @@ class FalServer:
         self._journal.clear()
 
     def expire_tokens(self) -> None:
-        """Makes every short-lived token that was issued so far a stale one."""
+        """Makes every short-lived token issued so far expire now."""
         self._access.expire_tokens()
 
     # What a test registers
 
     def app(self, endpoint: str, *, content_type: str | None = None) -> Callable[[_H], _H]:
-        """Registers a handler for an endpoint, as a decorator; the newest handler of an endpoint counts.
+        """Registers a handler for an endpoint, as a decorator. The newest handler of an endpoint wins.
 
-        The handler takes the input, a dict. An async generator's items are the events of a stream at
-        `{endpoint}/stream` (or at the endpoint itself for callers that accept event streams): each is sent as `data:`
-        with its JSON as soon as it is yielded; `bytes` are sent as they are, for events that are encoded already. A
-        plain call of the endpoint answers the last event. A coroutine function gives one JSON answer at both.
+        The handler takes the input, a dict. The items of an async generator are the events of a stream at
+        `{endpoint}/stream` (or at the endpoint itself, for callers that accept event streams). Each is sent as `data:`
+        with its JSON as soon as it is yielded; `bytes` are sent as they are, for events that are already encoded. A
+        plain call of the endpoint is answered with the last event. A coroutine function gives one JSON answer at both.
 
-        With GET the input is the query; what is JSON in it is decoded. A `ValidationError` of pydantic that
-        comes out of a handler is the 422 that fal answers, `ApiFailure` any other error, and another exception
-        a 500 (all of them an event named `error` once events were sent).
+        With GET, the input is the query, and JSON values in it are decoded. A pydantic `ValidationError` from a handler
+        becomes the 422 that fal would answer, an `ApiFailure` any other error, and any other exception a 500. After the
+        first event, each of them becomes an event named `error`.
 
         Args:
-            endpoint: `owner/alias`, or with more path behind it.
-            content_type: Given, the generator's items are `bytes` of a body of this type: no events.
+            endpoint: `owner/alias`, optionally with more path behind it.
+            content_type: If given, the generator's items are `bytes` of a body of this type, and not events.
 
         Returns:
-            The decorator, which gives the handler back.
+            The decorator, which returns the handler.
 
         Raises:
-            ValueError: Not an endpoint that the server can have.
+            ValueError: The server can't have such an endpoint.
             TypeError: The handler is neither an async generator function nor a coroutine function.
 
         Examples:
@@ -191,11 +191,11 @@ class FalServer:
     def script(self, path: str, steps: Script, *, times: int | None = None) -> None:
         r"""Answers requests for a path with scripted bytes, pauses and faults instead of an app; no key is checked.
 
-        Scripts come before apps and before tokens and storage (`"rest/tokens"`). Of several for one path each has its
-        turn, in the order of registration, until its `times` are used up.
+        Scripts come before apps, and before tokens and storage (`"rest/tokens"`). If a path has several, they are used
+        in the order of registration, each until its `times` are used up.
 
         Args:
-            path: An endpoint, which is meant with and without `/stream`, or any other path.
+            path: An endpoint, which matches with and without `/stream`, or any other path.
             steps: The steps, or an async generator function that takes the `RecordedRequest` and yields them.
             times: How many requests it answers; None for all.
 
@@ -242,7 +242,7 @@ class FalServer:
 
     def __enter__(self) -> Self:
         if self._thread is not None or self._runner is not None:
-            raise RuntimeError("the server is running already")
+            raise RuntimeError("the server is already running")
         started: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._thread = threading.Thread(
             target=lambda: asyncio.run(self._live(started)), name="rxfal-test-server", daemon=True
@@ -280,8 +280,8 @@ class FalServer:
 
     async def _start(self) -> None:
         if self._runner is not None:
-            raise RuntimeError("the server is running already")
-        # Dropping the connection cancels the work on fal's servers: so it does here.
+            raise RuntimeError("the server is already running")
+        # Dropping the connection cancels the work on fal's servers, and so it does here.
         server = web.Server(self._routes.handle, handler_cancellation=True, access_log=None)
         self._runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_SECONDS)
         try:

@@ -1,7 +1,4 @@
-"""Scripted wire behaviour: what a test wants to see on the wire, step by step, and the player that does exactly that.
-
-Knows HTTP framing and nothing of fal's protocol.
-"""
+"""Scripted behaviour on the wire, step by step, and the player for it. Knows HTTP framing, but not fal's protocol."""
 
 import asyncio
 import json
@@ -21,15 +18,15 @@ __all__ = ["Bytes", "Disconnect", "Pause", "Status", "Step", "hang_up", "play"]
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The head of the response; to be the first step. Without one it is `200` and `text/event-stream`.
+    """The head of the response. It must be the first step; without one it is `200` and `text/event-stream`.
 
     Args:
         status: The status code.
         json: A JSON body, sent right after the head.
         headers: More headers, such as `{"Retry-After": "1"}`.
         content_type: The content type; left out, `application/json` with `json` and `text/event-stream` otherwise.
-        content_length: Bytes that the head announces, where it would announce a chunked body. A script that
-            ends before it sent them cuts the body short.
+        content_length: The number of bytes that the head announces, instead of a chunked body. A script that ends
+            before it has sent them cuts the body short.
 
     Examples:
         >>> busy = Status(503, json={"detail": "busy"}, headers={"Retry-After": "1"})
@@ -57,10 +54,10 @@ class Bytes:
 
 
 class Pause:
-    r"""The script stands still here until the test releases it.
+    r"""The script stops here until the test releases it.
 
-    Both hand-shakes are for any thread and any event loop, and both last: a pause that was released once holds up no
-    second request.
+    You can wait for it and release it from any thread and any event loop. Both last: a pause that was released once
+    does not stop a second request.
 
     Examples:
         >>> pause = Pause()
@@ -75,7 +72,7 @@ class Pause:
         self._released = Handshake("the release of this pause")
 
     async def reached(self, timeout: float = 5.0) -> None:
-        """Waits until the script stands here, all steps before it on the wire; TimeoutError after `timeout` seconds."""
+        """Waits until the script is here and everything before is on the wire; TimeoutError after `timeout` seconds."""
         await self._reached.wait(timeout)
 
     def wait_reached(self, timeout: float = 5.0) -> None:
@@ -83,11 +80,11 @@ class Pause:
         self._reached.wait_blocking(timeout)
 
     def release(self) -> None:
-        """Lets the script go on; also before it is here."""
+        """Lets the script go on, even before it is here."""
         self._released.set()
 
     async def hold(self) -> None:
-        """The player's: says that the script is here and waits for as long as it takes."""
+        """Says that the script is here, and waits as long as it takes; the player calls it."""
         self._reached.set()
         await self._released.wait(timeout=None)
 
@@ -115,7 +112,7 @@ class Disconnect:
 Step = Status | Bytes | Pause | Disconnect
 
 _MISSING_BYTES = 64
-"""How many bytes a cut chunk lacks."""
+"""How many bytes are missing from a cut chunk."""
 
 
 async def play(steps: AsyncIterable[Step], request: web.BaseRequest, record: RecordedRequest) -> web.StreamResponse:
@@ -123,11 +120,11 @@ async def play(steps: AsyncIterable[Step], request: web.BaseRequest, record: Rec
 
     Args:
         steps: The script.
-        request: What is to be answered.
+        request: The request to answer.
         record: Its entry in the journal.
 
     Returns:
-        The response, at its end or with its connection closed.
+        The response, complete or with its connection closed.
     """
     response: web.StreamResponse | None = None
     async for step in steps:
@@ -136,7 +133,7 @@ async def play(steps: AsyncIterable[Step], request: web.BaseRequest, record: Rec
                 await step.hold()
             case Status():
                 if response is not None:
-                    raise ValueError("a Status comes first in a script; here the response has begun already")
+                    raise ValueError("a Status must be the first step of a script; here the response has already begun")
                 response = await _begin(step, request, record)
             case Bytes(data):
                 response = response or await _begin(Status(), request, record)
@@ -200,7 +197,7 @@ def _reset(request: web.BaseRequest, record: RecordedRequest) -> None:
     transport = request.transport
     if transport is not None:
         connection = transport.get_extra_info("socket")
-        # SO_LINGER with no time makes close() send RST where it would send FIN.
+        # SO_LINGER with no time makes close() send RST instead of FIN.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         assert isinstance(transport, asyncio.WriteTransport)
         transport.abort()

@@ -165,4 +165,4 @@ async def test_a_status_in_the_middle_of_a_script_is_the_scripts_mistake(
     async with session.post("/owner/app") as response:
         with pytest.raises(aiohttp.ClientPayloadError):
             await response.read()
-    assert "a Status comes first" in caplog.text
+    assert "a Status must be the first step" in caplog.text
