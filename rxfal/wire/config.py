@@ -5,11 +5,21 @@ Knows no request and no event loop; it only holds values that were checked once.
 
 import os
 import re
+import ssl
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Annotated, Any, Self, cast
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    InstanceOf,
+    SecretStr,
+    model_validator,
+)
 from yarl import URL
 
 __all__ = ["Config", "address_of", "key_from_env", "where_a_key_goes"]
@@ -78,7 +88,10 @@ class Config(BaseModel):
         key: The key, when no credentials are given elsewhere.
         proxy_url: A server of yours that adds the key: requests go there, the real address in `x-fal-target-url`.
         trusted_hosts: More hosts, as `name` or `name:port`, that may be called and may see the key.
-        connect_timeout: Seconds that opening a connection may take.
+        ssl_context: How servers are recognised over https, where the system's certificates are not the right ones: for
+            the CA of a company, `ssl.create_default_context(cafile="company.pem")`.
+        connect_timeout: Seconds that opening a connection may take. Of fal's run and queue servers at most 5, for they
+            have backup hosts, which are tried then.
         request_timeout: Seconds that a request for something small (a token, the place of an upload) may take until its
             answer is whole, retries and their pauses included.
         max_event_size: Bytes that one event of a stream may have; a limit for safety, since an event is kept in memory
@@ -106,6 +119,7 @@ class Config(BaseModel):
     key: Annotated[SecretStr | None, AfterValidator(_checked_key)] = None
     proxy_url: _Url | None = None
     trusted_hosts: Annotated[frozenset[str], BeforeValidator(_checked_hosts)] = frozenset()
+    ssl_context: InstanceOf[ssl.SSLContext] | None = None
     connect_timeout: float = Field(default=30.0, gt=0, allow_inf_nan=False)
     request_timeout: float = Field(default=60.0, gt=0, allow_inf_nan=False)
     max_event_size: int = Field(default=64 * 2**20, gt=0)

@@ -15,11 +15,11 @@ from rxfal.errors import EndpointError
 from rxfal.wire.config import Config
 from rxfal.wire.payload import encode_json
 
-__all__ = ["Endpoint", "encode_query", "may_see_credential", "may_take_upload"]
+__all__ = ["Endpoint", "backup_of", "encode_query", "may_see_credential", "may_take_upload"]
 
 _NAMESPACES = frozenset({"workflows", "comfy"})
 _FAL_HOSTS = ("fal.ai", "fal.run")
-_BACKUP_HOSTS = ("falrun.com", "queue.falrun.com")
+_BACKUP_HOSTS = {"https://fal.run": "falrun.com", "https://queue.fal.run": "queue.falrun.com"}
 _OLD_FORM = re.compile(r"(\d+)-([A-Za-z0-9._-]+)")
 # Letters and what fal's ids and version tags use. No percent sign: an escape could spell a dot or a slash.
 _SEGMENT = re.compile(r"[A-Za-z0-9._~@:+=,-]+")
@@ -193,10 +193,24 @@ def may_see_credential(url: URL, config: Config) -> bool:
     if not host or url.user is not None or url.password is not None:
         return False
     if scheme == "https" and (
-        any(host == name or host.endswith(f".{name}") for name in _FAL_HOSTS) or host in _BACKUP_HOSTS
+        any(host == name or host.endswith(f".{name}") for name in _FAL_HOSTS) or host in _BACKUP_HOSTS.values()
     ):
         return True
     return origin in map(_origin, _own_servers(config)) or _is_trusted(origin, config)
+
+
+def backup_of(url: URL, config: Config) -> URL | None:
+    """The same at fal's backup host; None where there is none, or the configuration names another server than fal's.
+
+    Examples:
+        >>> backup_of(URL("https://fal.run/owner/alias?logs=true"), Config())
+        URL('https://falrun.com/owner/alias?logs=true')
+        >>> backup_of(URL("https://fal.run/owner/alias"), Config(run_url="https://gateway.example"))
+    """
+    origin = str(url.origin())
+    if origin not in (config.run_url, config.queue_url) or origin not in _BACKUP_HOSTS:
+        return None
+    return url.with_host(_BACKUP_HOSTS[origin])
 
 
 def may_take_upload(url: URL, config: Config) -> bool:

@@ -248,7 +248,7 @@ _WHAT: dict[TransportKind, str] = {
     "again",
     "dns": "the host name of {address} could not be resolved (DNS); look at the name and at the network",
     "tls": "the secure connection (TLS) to {address} failed; look at the certificate, the clock and any proxy in "
-    "between",
+    "between; where a company's own CA signs it, name that in Config(ssl_context=...)",
     "out of file descriptors": "this process is out of file descriptors; raise its limit (ulimit -n) or open fewer",
     "timeout": "connecting to {address} took too long; look at the network, or raise connect_timeout in Config",
     "connection": "the connection to {address} failed",

@@ -11,7 +11,7 @@ import random
 import re
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from urllib.parse import urlencode
 
@@ -26,7 +26,7 @@ from rxfal.wire import compressed
 from rxfal.wire.config import Config, address_of
 from rxfal.wire.credentials import Credential, Credentials
 from rxfal.wire.deadline import Deadline
-from rxfal.wire.endpoints import may_see_credential
+from rxfal.wire.endpoints import backup_of, may_see_credential
 from rxfal.wire.failures import Sent, error_from_response, transport_error, unshown
 from rxfal.wire.masking import Secrets, without_queries
 from rxfal.wire.payload import PayloadDecoder
@@ -44,6 +44,7 @@ _LARGE_BODY = 2**20  # bytes; above it aiohttp wants a file, which it sends piec
 _SECRET_HEADER = re.compile("auth|key|token|secret|cookie", re.IGNORECASE)
 _TARGET = "x-fal-target-url"
 _FORM_PATIENCE = 30.0  # seconds until the answer to a form is whole
+_BACKUP_AFTER = 5.0  # seconds for a connection to a host of fal that has a backup
 _LONGEST_RETRY_AFTER = 60.0  # seconds; a server that asks for more gets no retry, the caller decides
 _FIRST_PAUSE, _LONGEST_PAUSE, _JITTER = 0.2, 5.0, 0.4  # seconds, where the server asks for none
 
@@ -114,7 +115,7 @@ class Http:
     def __init__(self, config: Config, credentials: Credentials) -> None:
         self.config = config
         self.credentials = credentials
-        self._sessions = Sessions(config.connect_timeout)
+        self._sessions = Sessions(config.connect_timeout, config.ssl_context)
 
     def __repr__(self) -> str:
         return f"Http({self.config!r}, {self.credentials!r})"
@@ -285,12 +286,43 @@ class Http:
     ) -> tuple[LoopSession, Response]:
         """One attempt: the response, once its headers are in and say that it is one.
 
+        Where no connection to fal comes about, so that nothing was sent, it goes on at fal's backup host. If that can't
+        be reached either, fal's own error counts.
+
         Args:
             request: What to send.
             deadline: When its headers have to be in.
             attempt: Is told whether it was sent.
             moved: Called when a piece of the body was taken.
         """
+        backup = backup_of(request.url, self.config)
+        if backup is None or (request.auth and self.config.proxy_url):
+            return await self._send_to(request, deadline, attempt, moved)
+        try:
+            return await self._send_to(request, deadline, attempt, moved, _BACKUP_AFTER)
+        except TransportError as error:
+            if not _was_unreachable(error, attempt):
+                raise
+            failure = error
+        logger.warning("%s: %s; trying %s", request.endpoint, failure.message.partition(";")[0], backup.host)
+        try:
+            return await self._send_to(replace(request, url=backup), deadline, attempt, moved)
+        except TransportError as error:
+            if not _was_unreachable(error, attempt):
+                raise
+        try:
+            raise failure
+        finally:
+            del failure  # its traceback holds this frame
+
+    async def _send_to(
+        self,
+        request: Request,
+        deadline: Deadline,
+        attempt: Attempt,
+        moved: Callable[[], None],
+        connect_timeout: float | None = None,
+    ) -> tuple[LoopSession, Response]:
         attempt.was_sent = False
         session = await self._sessions.get()
         body_errors: list[Exception] = []
@@ -306,6 +338,7 @@ class Http:
                     data=outgoing.body,
                     proxy=outgoing.proxy,
                     allow_redirects=False,
+                    timeout=session.timeout(connect_timeout),
                     trace_request_ctx=attempt,
                 ),
                 request.endpoint,
@@ -437,6 +470,11 @@ def _retry(error: ApiError) -> bool | float:
     if error.retry_after is None:
         return True
     return error.retry_after if error.retry_after <= _LONGEST_RETRY_AFTER else False
+
+
+def _was_unreachable(error: TransportError, attempt: Attempt) -> bool:
+    """Whether no connection came about; TLS and this process's own limits are other matters."""
+    return not attempt.was_sent and error.kind in ("refused", "dns", "timeout")
 
 
 def _worth_another_try(error: Exception) -> bool | float:

@@ -6,6 +6,7 @@ Knows nothing of fal; of its requests it only knows which responses are open, to
 import asyncio
 import contextlib
 import os
+import ssl
 import threading
 import urllib.request
 import weakref
@@ -59,14 +60,14 @@ def _noting_what_was_sent() -> aiohttp.TraceConfig:
 class LoopSession:
     """The session of one loop, with the responses that are open on it."""
 
-    def __init__(self, connect_timeout: float) -> None:
+    def __init__(self, connect_timeout: float, ssl_context: ssl.SSLContext | None) -> None:
         self.loop = asyncio.get_running_loop()
         self.pid = os.getpid()
         self.keeper: AsyncGenerator[None] | None = None
         self.responses: set[_Closes] = set()
         self._proxies: dict[tuple[str, str | None, int | None], URL | None] = {}
         # aiohttp's default of 100 connections would make the 101st stream wait in silence.
-        connector = aiohttp.TCPConnector(limit=0, limit_per_host=0)
+        connector = aiohttp.TCPConnector(limit=0, limit_per_host=0, ssl=ssl_context or True)
         connection.use_for(connector)
         self.client = aiohttp.ClientSession(
             connector=connector,
@@ -81,6 +82,13 @@ class LoopSession:
         if hasattr(self.client, "_retry_connection"):
             # By itself aiohttp sends a GET or PUT again whose connection broke, whatever the caller says of retries.
             self.client._retry_connection = False  # pyright: ignore[reportPrivateUsage]
+
+    def timeout(self, connect: float | None) -> aiohttp.ClientTimeout:
+        """The session's limits, with a lower one for opening a connection where one is given."""
+        usual = self.client.timeout
+        if connect is None or (usual.connect is not None and usual.connect <= connect):
+            return usual
+        return aiohttp.ClientTimeout(total=None, connect=connect, sock_read=None)
 
     def proxy_for(self, url: URL) -> URL | None:
         """The proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name for an address; looked up once for each host.
@@ -149,8 +157,9 @@ class Sessions:
     One that is dropped without a word closes what it left: at once where its loops run, or else with them or at exit.
     """
 
-    def __init__(self, connect_timeout: float) -> None:
+    def __init__(self, connect_timeout: float, ssl_context: ssl.SSLContext | None = None) -> None:
         self._connect_timeout = connect_timeout
+        self._ssl_context = ssl_context
         self._held = _Held()
         weakref.finalize(self, self._held.close, patience=0.0).atexit = False
         # At exit a loop that still runs is left to whoever runs it: the background loop names the streams that are
@@ -164,7 +173,7 @@ class Sessions:
             known = held.sessions.get(loop)
             if known is not None and not known.client.closed:
                 return known
-            session = held.sessions[loop] = LoopSession(self._connect_timeout)
+            session = held.sessions[loop] = LoopSession(self._connect_timeout, self._ssl_context)
         held.abandon_closed()
         await held.keep(session)
         return session

@@ -1,0 +1,299 @@
+"""Over TLS: a company's own CA, and the backup hosts of fal, which only a certificate for their names can play."""
+
+import asyncio
+import logging
+import socket
+import ssl
+from asyncio import StreamReader as Reader
+from asyncio import StreamWriter as Writer
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+import stamina
+import trustme
+from pydantic import SecretStr
+
+from rxfal.errors import ApiError, TransportError
+from rxfal.wire.config import Config
+from rxfal.wire.credentials import Credentials
+from rxfal.wire.http import Http
+from tests.hidden import assert_hidden
+from tests.wire.servers import answer, request_to
+
+KEY = "the-secret-key"
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def trusting(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context
+
+
+class Secure:
+    """A TLS server on loopback that notes what it is sent, and gives one answer."""
+
+    def __init__(self, port: int, reply: bytes) -> None:
+        self.port = port
+        self.reply = reply
+        self.requests: list[bytes] = []
+
+
+@asynccontextmanager
+async def secure(authority: trustme.CA, *names: str, reply: bytes = b"") -> AsyncIterator[Secure]:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert(*names).configure_cert(context)
+
+    async def serve(reader: Reader, writer: Writer) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
+        server.requests.append(head + await reader.readexactly(int(length or b"0")))
+        writer.write(server.reply)
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context) as listener:
+        server = Secure(listener.sockets[0].getsockname()[1], reply or answer(b"done"))
+        yield server
+
+
+@asynccontextmanager
+async def connections(context: ssl.SSLContext | None, **settings: Any) -> AsyncIterator[Http]:
+    config = Config(ssl_context=context, **settings)
+    http = Http(config, Credentials(KEY, config))
+    try:
+        yield http
+    finally:
+        await http.aclose()
+
+
+# A company's own CA
+
+
+async def test_a_ca_of_ones_own_is_trusted_where_it_is_named(authority: trustme.CA, trusting: ssl.SSLContext):
+    async with secure(authority, "127.0.0.1") as server:
+        url = f"https://127.0.0.1:{server.port}"
+        async with connections(trusting, base_url=url) as http:
+            assert await http.fetch(request_to(url)) == b"done"
+        assert f"Authorization: Key {KEY}\r\n".encode() in server.requests[0]
+
+
+async def test_a_ca_that_is_not_named_is_a_tls_error_that_says_where_to_name_it(authority: trustme.CA):
+    async with secure(authority, "127.0.0.1") as server:
+        url = f"https://127.0.0.1:{server.port}"
+        async with connections(None, base_url=url) as http:
+            with pytest.raises(TransportError, match=r"Config\(ssl_context=") as caught:
+                await http.fetch(request_to(url))
+    assert caught.value.kind == "tls"
+    assert server.requests == []
+    assert_hidden(caught.value, KEY)
+
+
+async def test_a_certificate_for_another_name_is_refused(authority: trustme.CA, trusting: ssl.SSLContext):
+    async with secure(authority, "other.test") as server:
+        url = f"https://127.0.0.1:{server.port}"
+        async with connections(trusting, base_url=url) as http:
+            with pytest.raises(TransportError) as caught:
+                await http.fetch(request_to(url))
+    assert caught.value.kind == "tls"
+
+
+def test_what_is_no_context_is_refused():
+    with pytest.raises(ValueError, match="ssl_context"):
+        Config(ssl_context="company.pem")  # pyright: ignore[reportArgumentType]
+
+
+# Backup hosts
+
+
+def unused_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+@asynccontextmanager
+async def unanswering_port() -> AsyncIterator[int]:
+    """A port where connecting takes for ever: its queue is full."""
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        fillers = [socket.socket() for _ in range(4)]
+        for filler in fillers:
+            filler.setblocking(False)
+            filler.connect_ex(full.getsockname())
+        try:
+            yield full.getsockname()[1]
+        finally:
+            for filler in fillers:
+                filler.close()
+
+
+@pytest.fixture
+def ports(monkeypatch: pytest.MonkeyPatch) -> dict[str, int | None]:
+    """Where each host name leads on this machine; what is not in it, or is None, is unknown to the DNS."""
+    known: dict[str, int | None] = {}
+
+    async def resolve(connector: Any, host: str, port: int, traces: Any = None) -> list[dict[str, Any]]:
+        if known.get(host) is None:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        place = {"host": "127.0.0.1", "port": known[host], "family": socket.AF_INET, "proto": 0, "flags": 0}
+        return [{"hostname": host, **place}]
+
+    monkeypatch.setattr(aiohttp.TCPConnector, "_resolve_host", resolve)
+    return known
+
+
+@pytest.fixture(autouse=True)
+def one_attempt() -> Any:
+    with stamina.set_testing(True, attempts=1):
+        yield
+
+
+@pytest.mark.parametrize("host", ["fal.run", "queue.fal.run"])
+@pytest.mark.parametrize("failure", ["dns", "refused", "timeout"])
+async def test_where_fal_can_not_be_reached_its_backup_host_is(
+    authority: trustme.CA,
+    trusting: ssl.SSLContext,
+    ports: dict[str, int | None],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    failure: str,
+    host: str,
+):
+    monkeypatch.setattr("rxfal.wire.http._BACKUP_AFTER", 0.1)
+    backup = host.replace("fal.run", "falrun.com")
+    async with secure(authority, backup) as server, unanswering_port() as unanswering:
+        ports[backup] = server.port
+        ports[host] = {"dns": None, "refused": unused_port(), "timeout": unanswering}[failure]
+        async with connections(trusting) as http:
+            request = request_to(f"https://{host}", method="POST", body=b'{"prompt": "x"}')
+            request.url = request.url.with_query(fal_webhook="https://mine.example/hook")
+            assert await http.fetch(request) == b"done"
+    head, _, body = server.requests[0].partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /owner/alias?fal_webhook=https://mine.example/hook HTTP/1.1\r\n")
+    assert f"Host: {backup}".encode() in head
+    assert f"Authorization: Key {KEY}".encode() in head
+    assert body == b'{"prompt": "x"}'
+    lines = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(lines) == 1
+    assert lines[0].startswith("owner/alias: ")
+    assert host in lines[0]
+    assert lines[0].endswith(f"trying {backup}")
+    assert "mine.example" not in lines[0]
+
+
+async def test_a_body_in_pieces_is_begun_anew_at_the_backup_host(
+    authority: trustme.CA, trusting: ssl.SSLContext, ports: dict[str, int | None]
+):
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"abc"
+        yield b"def"
+
+    async with secure(authority, "falrun.com") as server, connections(trusting) as http:
+        ports |= {"fal.run": unused_port(), "falrun.com": server.port}
+        await http.fetch(request_to("https://fal.run", method="PUT", body=pieces, content_length=6))
+    assert server.requests[0].endswith(b"\r\n\r\nabcdef")
+
+
+async def test_when_neither_can_be_reached_fals_own_error_counts(
+    trusting: ssl.SSLContext, ports: dict[str, int | None]
+):
+    ports["fal.run"] = unused_port()
+    async with connections(trusting) as http:
+        with pytest.raises(TransportError, match=r"refused: nothing listens at fal\.run:443") as caught:
+            await http.fetch(request_to("https://fal.run"))
+    assert caught.value.kind == "refused"
+    assert not caught.value.outcome_unknown
+    assert_hidden(caught.value, KEY)
+
+
+async def test_an_error_of_the_backup_host_counts(
+    authority: trustme.CA, trusting: ssl.SSLContext, ports: dict[str, int | None]
+):
+    reply = answer(b'{"detail": "no such key: the-secret-key"}', "401 Unauthorized")
+    async with secure(authority, "falrun.com", reply=reply) as server, connections(trusting) as http:
+        ports["falrun.com"] = server.port
+        with pytest.raises(ApiError, match="refused the key") as caught:
+            await http.fetch(request_to("https://fal.run"))
+    assert_hidden(caught.value, KEY)
+
+
+@pytest.mark.parametrize("reply", [answer(b"", "500 Oops"), answer(b"", "302 Found", "Location: /x"), b"HTTP/1.1 200"])
+async def test_once_fal_was_reached_its_backup_host_is_not_called(
+    authority: trustme.CA, trusting: ssl.SSLContext, ports: dict[str, int | None], reply: bytes
+):
+    async with (
+        secure(authority, "fal.run", reply=reply) as fal,
+        secure(authority, "falrun.com") as backup,
+        connections(trusting) as http,
+    ):
+        ports |= {"fal.run": fal.port, "falrun.com": backup.port}
+        with pytest.raises((ApiError, TransportError)):
+            await http.fetch(request_to("https://fal.run", method="POST", body=b"{}"))
+    assert len(fal.requests) == 1
+    assert backup.requests == []
+
+
+async def test_a_wrong_certificate_leads_to_no_other_host(
+    authority: trustme.CA, trusting: ssl.SSLContext, ports: dict[str, int | None]
+):
+    async with (
+        secure(authority, "evil.test") as evil,
+        secure(authority, "falrun.com") as backup,
+        connections(trusting) as http,
+    ):
+        ports |= {"fal.run": evil.port, "falrun.com": backup.port}
+        with pytest.raises(TransportError) as caught:
+            await http.fetch(request_to("https://fal.run"))
+    assert caught.value.kind == "tls"
+    assert evil.requests == backup.requests == []
+
+
+@pytest.mark.parametrize(
+    ("url", "settings"),
+    [
+        ("https://fal.run", {"run_url": "https://gateway.example"}),
+        ("https://fal.run", {"base_url": "http://127.0.0.1:8600"}),
+        ("https://queue.fal.run", {"queue_url": "https://gateway.example"}),
+        ("https://fal.run:8443", {}),
+        ("http://fal.run", {}),
+        ("https://rest.fal.ai", {}),
+        ("https://gateway.fal.run", {}),
+    ],
+)
+async def test_other_servers_have_no_backup_host(
+    trusting: ssl.SSLContext, ports: dict[str, int | None], url: str, settings: dict[str, str]
+):
+    ports |= {host: unused_port() for host in ("falrun.com", "queue.falrun.com")}
+    async with connections(trusting, **settings) as http:
+        with pytest.raises(TransportError) as caught:
+            await http.fetch(request_to(url))
+    assert caught.value.kind == "dns"
+
+
+async def test_behind_a_fal_proxy_the_proxy_is_what_can_not_be_reached(
+    authority: trustme.CA, trusting: ssl.SSLContext, ports: dict[str, int | None]
+):
+    async with secure(authority, "falrun.com") as backup, connections(trusting, proxy_url="https://mine.test") as http:
+        ports["falrun.com"] = backup.port
+        with pytest.raises(TransportError, match=r"mine\.test"):
+            await http.fetch(request_to("https://fal.run"))
+    assert backup.requests == []
+
+
+async def test_with_a_token_the_backup_host_gets_it(
+    authority: trustme.CA, trusting: ssl.SSLContext, ports: dict[str, int | None]
+):
+    async with secure(authority, "falrun.com") as backup, connections(trusting) as http:
+        ports["falrun.com"] = backup.port
+        await http.fetch(request_to("https://fal.run", token=SecretStr("a-long-token")))
+    assert b"?fal_jwt_token=a-long-token " in backup.requests[0]
+    assert b"Authorization" not in backup.requests[0]
