@@ -49,15 +49,14 @@ def _lasting_threads() -> set[threading.Thread]:
 
 def _readers() -> list[str]:
     """The readers that are still there after a disposal on its way has had a second to reach the background loop."""
-    module = sys.modules.get("rxfal.reactive.loop")
-    if module is None:
+    module = sys.modules.get("rxfal.reactive.background")
+    if module is None or module._background is None:
         return []
-    if module._background is not None:
-        asyncio.run_coroutine_threadsafe(_ended(module.ReaderTask.alive), module._background.loop).result(2.0)
-    return [task.get_name() for task in module.ReaderTask.alive]
+    loop = module._background.loop
+    asyncio.run_coroutine_threadsafe(_ended(module.readers_of(loop).copy()), loop).result(2.0)
+    return [task.get_name() for task in module.readers_of(loop)]
 
 
 async def _ended(tasks: set[asyncio.Task[None]]) -> None:
-    mine = [task for task in tasks if task.get_loop() is asyncio.get_running_loop()]
-    if mine:
-        await asyncio.wait(mine, timeout=1.0)
+    if tasks:
+        await asyncio.wait(tasks, timeout=1.0)

@@ -11,7 +11,20 @@ from reactivex import operators as _rx
 from reactivex.operators import *  # noqa: F403  # pyright: ignore[reportWildcardImportFromLibrary]
 
 from rxfal.reactive.operators.buffer import buffer, buffer_with_count, buffer_with_time, buffer_with_time_or_count
+from rxfal.reactive.operators.delay import delay
+from rxfal.reactive.operators.grouping import (
+    group_by,
+    group_by_until,
+    window,
+    window_toggle,
+    window_when,
+    window_with_count,
+    window_with_time,
+    window_with_time_or_count,
+)
+from rxfal.reactive.operators.observe_on import observe_on
 from rxfal.reactive.operators.on_loop import on_loop
+from rxfal.reactive.operators.on_thread import on_thread
 from rxfal.reactive.operators.per_item import filter, map
 from rxfal.reactive.operators.retry import retry_backoff
 from rxfal.reactive.operators.sequence_equal import sequence_equal
@@ -25,15 +38,26 @@ __all__ = [
     "buffer_with_count",
     "buffer_with_time",
     "buffer_with_time_or_count",
+    "delay",
     "deltas",
     "filter",
+    "group_by",
+    "group_by_until",
     "map",
+    "observe_on",
     "on_loop",
+    "on_thread",
     "retry_backoff",
     "sequence_equal",
     "share",
     "text",
     "throttle_latest",
     "timeout",
+    "window",
+    "window_toggle",
+    "window_when",
+    "window_with_count",
+    "window_with_time",
+    "window_with_time_or_count",
 ]
 __all__ += _rx.__all__

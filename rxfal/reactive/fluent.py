@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from reactivex import Observable, typing
 from reactivex import operators as ops
 
-from .operators import per_item
+from .operators import grouping, per_item
 
 __all__ = ["Fluent"]
 
@@ -23,6 +23,9 @@ class Fluent(Observable[_T_co]):
     """An Observable that makes Streams of what its operators return. `Stream` says how: `_adopt`."""
 
     def _adopt(self, result: Any) -> Any:
+        raise NotImplementedError
+
+    def _inside(self) -> Any:
         raise NotImplementedError
 
     def pipe(self, *operators: Callable[[Any], Any]) -> Any:
@@ -42,7 +45,7 @@ class Fluent(Observable[_T_co]):
         """
         result: Any = self
         for operator in operators:
-            result = self._adopt(operator(result))
+            result = self._adopt(operator(result._inside() if isinstance(result, Fluent) else result))
         return result
 
     def map(self, mapper: typing.Mapper[Any, Any]) -> Any:
@@ -52,6 +55,40 @@ class Fluent(Observable[_T_co]):
     def filter(self, predicate: typing.Predicate[Any]) -> Any:
         """Let through the items for which the predicate holds; see `rxfal.operators.filter`."""
         return self.pipe(per_item.filter(predicate))
+
+    def group_by(self, key_mapper: Any, element_mapper: Any = None, subject_mapper: Any = None) -> Any:
+        """The items by key, in a stream for each key; see `reactivex.operators.group_by`."""
+        return self.pipe(grouping.group_by(key_mapper, element_mapper, subject_mapper))
+
+    def group_by_until(
+        self, key_mapper: Any, element_mapper: Any, duration_mapper: Any, subject_mapper: Any = None
+    ) -> Any:
+        """The items by key, in streams that end; see `reactivex.operators.group_by_until`."""
+        return self.pipe(grouping.group_by_until(key_mapper, element_mapper, duration_mapper, subject_mapper))
+
+    def window(self, boundaries: Observable[Any]) -> Any:
+        """The items in streams that end where another Observable emits; see `reactivex.operators.window`."""
+        return self.pipe(grouping.window(boundaries))
+
+    def window_when(self, closing_mapper: Any) -> Any:
+        """The items in streams, each with an end of its own; see `reactivex.operators.window_when`."""
+        return self.pipe(grouping.window_when(closing_mapper))
+
+    def window_toggle(self, openings: Observable[Any], closing_mapper: Any) -> Any:
+        """The items in streams with a beginning and an end of their own; see `reactivex.operators.window_toggle`."""
+        return self.pipe(grouping.window_toggle(openings, closing_mapper))
+
+    def window_with_count(self, count: int, skip: int | None = None) -> Any:
+        """The items in streams by count; see `reactivex.operators.window_with_count`."""
+        return self.pipe(grouping.window_with_count(count, skip))
+
+    def window_with_time(self, timespan: Any, timeshift: Any = None, scheduler: Any = None) -> Any:
+        """The items in streams by time; see `reactivex.operators.window_with_time`."""
+        return self.pipe(grouping.window_with_time(timespan, timeshift, scheduler))
+
+    def window_with_time_or_count(self, timespan: Any, count: int, scheduler: Any = None) -> Any:
+        """The items in streams by time or count; see `reactivex.operators.window_with_time_or_count`."""
+        return self.pipe(grouping.window_with_time_or_count(timespan, count, scheduler))
 
     def switch_latest(self) -> Any:
         """Of a stream of streams, the items of the newest one."""

@@ -11,6 +11,8 @@ import asyncio
 import threading
 from collections.abc import Callable
 
+from .clock import clock_of_loop
+
 
 class DemandGate:
     """Open while the consumer wants more, closed while it, or a bounded queue on the way to it, is full.
@@ -26,12 +28,24 @@ class DemandGate:
         paused: Seconds that the gate was closed, all the pauses that are over added up.
     """
 
-    __slots__ = ("_closed_at", "_gone", "_holders", "_listeners", "_lock", "_loop", "_waiters", "closed", "paused")
+    __slots__ = (
+        "_clock",
+        "_closed_at",
+        "_gone",
+        "_holders",
+        "_listeners",
+        "_lock",
+        "_loop",
+        "_waiters",
+        "closed",
+        "paused",
+    )
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.closed = False
         self.paused = 0.0
         self._loop = loop
+        self._clock = clock_of_loop(loop)
         self._lock = threading.Lock()
         self._holders: set[object] = set()
         self._gone: set[object] = set()
@@ -51,7 +65,7 @@ class DemandGate:
             self._holders.add(holder)
             if self.closed:
                 return
-            self._closed_at = self._loop.time()
+            self._closed_at = self._clock()
             self.closed = True
         for listener in self._listeners:
             listener()
@@ -69,7 +83,7 @@ class DemandGate:
             self._holders.discard(holder)
             if self._holders or not self.closed:
                 return
-            self.paused += self._loop.time() - self._closed_at
+            self.paused += self._clock() - self._closed_at
             self.closed = False
         if self._waiters:
             if asyncio._get_running_loop() is self._loop:
@@ -97,7 +111,7 @@ class DemandGate:
     def clock(self) -> float:
         """The loop's time in seconds, less all the time that the gate was closed: it stands still meanwhile."""
         with self._lock:
-            now = self._closed_at if self.closed else self._loop.time()
+            now = self._closed_at if self.closed else self._clock()
             return now - self.paused
 
     def add_listener(self, listener: Callable[[], None]) -> None:

@@ -1,23 +1,25 @@
 """From an Observable to pulling: async iterator, blocking iterator, last value. Bounded, lossless, nothing polls.
 
-The iterators close the subscription's demand gate when their buffer is full and open it at half, so that a slow
-`for` body slows the server down. A source without a gate (a Subject, an interval) overflows the mark and is kept.
-Items are accepted from any thread.
+What arrives goes to an inbox, which a consumer empties at its own pace, and waits at while it is empty: a coroutine
+with a future, a thread with a lock. The iterators close the subscription's demand gate when their inbox is full and
+open it at half, so that a slow `for` body slows the server down. A source without a gate (a Subject, an interval)
+overflows the mark and is kept. Items are accepted from any thread.
 """
 
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import queue
 from collections import deque
 from collections.abc import AsyncGenerator, Generator
-from typing import Any, Generic, TypeVar, cast
+from contextlib import suppress
+from typing import Any, Protocol, TypeVar
 
 from reactivex import Observable, abc
 from reactivex.internal import SequenceContainsNoElementsError, noop
 
-from .loop import foreign_background_loop, running_loop, subscribing_on
+from .background import foreign_background_loop, subscribing_on
+from .hops import release, running_loop
 from .observer import ChainObserver
 from .scheduler import LoopScheduler
 
@@ -27,30 +29,79 @@ BUFFER_SIZE = 256
 """Items that an iterator holds before it pauses its sources. Half of it is delivered per wake-up of a busy reader."""
 
 
-class _Inbox(ChainObserver[_T]):
-    """The buffer between a pushing source and a coroutine that pulls."""
+class _Waiter(Protocol):
+    def wake(self) -> None: ...
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, size: int) -> None:
-        super().__init__(None, noop, None)
-        self.items: deque[_T] = deque()
-        self.scheduler = LoopScheduler(loop)
-        self.error: Exception | None = None
+
+class _CoroutineWaiter:
+    """Where a coroutine waits for an inbox; woken from any thread."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._gate = self.scheduler.gate
-        self._size = size
-        self._waiter: asyncio.Future[None] | None = None
+        self._future: asyncio.Future[None] | None = None
 
-    def on_next(self, value: _T) -> None:
-        if self.is_stopped:
-            return
-        items = self.items
-        items.append(value)
-        if self._waiter is not None:
-            self._wake()
-        if len(items) >= self._size:
-            self._gate.close()
-            if len(items) <= self._size // 2:  # a consumer on another thread emptied it between the two lines
-                self._gate.open()
+    async def wait_for(self, inbox: _Inbox[Any]) -> None:
+        self._future = self._loop.create_future()
+        inbox.is_asking = True
+        try:
+            if not inbox.has_news():  # looked at after it asked: another thread sees one of the two
+                await self._future
+        finally:
+            inbox.is_asking = False
+            self._future = None
+
+    def wake(self) -> None:
+        if (future := self._future) is None:
+            pass
+        elif running_loop() is self._loop:
+            _settle(future)
+        else:
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                self._loop.call_soon_threadsafe(_settle, future)
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+class _ThreadWaiter:
+    """Where a thread waits for an inbox; woken from any other."""
+
+    def __init__(self) -> None:
+        self._woken: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    def wait_for(self, inbox: _Inbox[Any]) -> None:
+        inbox.is_asking = True
+        try:
+            while not inbox.has_news():
+                self._woken.get()
+        finally:
+            inbox.is_asking = False
+
+    def wake(self) -> None:
+        self._woken.put(None)
+
+
+class _Inbox(ChainObserver[_T]):
+    """What has arrived, and how it ended, until the consumer takes it. The consumer of its subscription.
+
+    Attributes:
+        error: What the source ended with, if that was an error.
+        is_asking: Whether the consumer wants whatever comes next, and waits for it.
+    """
+
+    is_pulling = True
+
+    def __init__(self, waiter: _Waiter) -> None:
+        super().__init__(None, noop, None)
+        self.error: Exception | None = None
+        self.is_asking = False
+        self._wake = waiter.wake
+
+    def has_news(self) -> bool:
+        """Whether there is something to take, if only the end."""
+        return self.is_stopped
 
     def on_error(self, error: Exception) -> None:
         if not self.is_stopped:
@@ -61,28 +112,69 @@ class _Inbox(ChainObserver[_T]):
         if not self.is_stopped:
             self._end(self._wake)
 
-    async def arrival(self) -> None:
-        """Return when there may be something new."""
-        waiter = self._waiter = self._loop.create_future()
-        try:
-            # Looked at after the waiter is up: another thread sees one of the two.
-            if not self.items and not self.is_stopped:
-                await waiter
-        finally:
-            self._waiter = None
-
-    def _wake(self) -> None:
-        waiter, self._waiter = self._waiter, None
-        if waiter is not None:
-            if running_loop() is self._loop:
-                _settle(waiter)
-            else:
-                self._loop.call_soon_threadsafe(_settle, waiter)
+    def on_loop_end(self, error: Exception) -> None:
+        self.on_error(error)
 
 
-def _settle(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)
+class _Queue(_Inbox[_T]):
+    """All items, in order; the demand gate is closed while there are many."""
+
+    def __init__(self, waiter: _Waiter, scheduler: LoopScheduler, size: int) -> None:
+        super().__init__(waiter)
+        self.items: deque[_T] = deque()
+        self._gate = scheduler.gate
+        self._size = size
+        self._half = size // 2
+        scheduler.consumer = self
+
+    def has_news(self) -> bool:
+        return bool(self.items) or self.is_stopped
+
+    def on_next(self, value: _T) -> None:
+        if self.is_stopped:
+            return
+        items = self.items
+        items.append(value)
+        if self.is_asking:
+            self.is_asking = False
+            self._wake()
+        if len(items) >= self._size:
+            self._gate.close()
+            if len(items) <= self._half:  # a consumer on another thread emptied it between the two lines
+                self._gate.open()
+
+    def take(self) -> _T:
+        """The next item; the sources go on when it leaves the queue half empty."""
+        item = self.items.popleft()
+        if self._gate.closed and len(self.items) <= self._half:
+            self._gate.open()
+        return item
+
+
+class _Latest(_Inbox[_T]):
+    """Only the last item."""
+
+    _NOTHING: Any = object()
+
+    def __init__(self, waiter: _Waiter, scheduler: LoopScheduler | None) -> None:
+        super().__init__(waiter)
+        self._value: _T = self._NOTHING
+        if scheduler is not None:
+            scheduler.consumer = self
+
+    def on_next(self, value: _T) -> None:
+        if not self.is_stopped:
+            self._value = value
+
+    def result(self) -> _T:
+        """The last item, or the error."""
+        if self.error is not None:
+            if isinstance(self.error, StopIteration):  # which no coroutine and no generator may raise
+                raise RuntimeError(f"the stream ended with {self.error!r}") from self.error
+            raise self.error
+        if self._value is self._NOTHING:
+            raise SequenceContainsNoElementsError()
+        return self._value
 
 
 async def iterate(source: Observable[_T], *, buffer_size: int = BUFFER_SIZE) -> AsyncGenerator[_T, None]:
@@ -108,33 +200,24 @@ async def iterate(source: Observable[_T], *, buffer_size: int = BUFFER_SIZE) -> 
         >>> asyncio.run(main())
         [1, 2, 3]
     """
-    inbox: _Inbox[_T] = _Inbox(asyncio.get_running_loop(), positive(buffer_size))
-    gate = inbox.scheduler.gate
-    items = inbox.items
-    half = buffer_size // 2
-    subscription = inbox.subscribe_to(source, inbox.scheduler)
+    loop = asyncio.get_running_loop()
+    scheduler = LoopScheduler(loop)
+    waiter = _CoroutineWaiter(loop)
+    inbox: _Queue[_T] = _Queue(waiter, scheduler, positive(buffer_size))
+    items, take = inbox.items, inbox.take
+    subscription = inbox.subscribe_to(source, scheduler)
     try:
         while True:
             while items:
-                item = items.popleft()
-                if gate.closed and len(items) <= half:
-                    gate.open()
-                yield item
+                yield take()
             if inbox.is_stopped and not items:
                 break
-            await inbox.arrival()
+            await waiter.wait_for(inbox)
         if inbox.error is not None:
             raise inbox.error
     finally:
         subscription.dispose()  # before the gate opens, or the source would go on until it hears of it
-        gate.open(for_good=True)
-
-
-class _End:
-    __slots__ = ("error",)
-
-    def __init__(self, error: Exception | None) -> None:
-        self.error = error
+        scheduler.gate.open(for_good=True)
 
 
 def iterate_blocking(source: Observable[_T], *, buffer_size: int = BUFFER_SIZE) -> Generator[_T, None, None]:
@@ -157,64 +240,24 @@ def iterate_blocking(source: Observable[_T], *, buffer_size: int = BUFFER_SIZE) 
 
 
 def _pull(source: Observable[_T], scheduler: LoopScheduler, size: int) -> Generator[_T, None, None]:
-    inbox: queue.SimpleQueue[_T | _End] = queue.SimpleQueue()
-    gate = scheduler.gate
-    half = size // 2
-
-    def on_next(value: _T) -> None:
-        inbox.put(value)
-        if inbox.qsize() >= size:
-            gate.close()
-            if inbox.qsize() <= half:  # the consumer's thread emptied it between the two lines
-                gate.open()
-
+    waiter = _ThreadWaiter()
+    inbox: _Queue[_T] = _Queue(waiter, scheduler, size)
+    items, take = inbox.items, inbox.take
     with subscribing_on(scheduler.loop):
-        subscription = source.subscribe(
-            on_next,
-            lambda error: inbox.put(_End(error)),
-            lambda: inbox.put(_End(None)),
-            scheduler=scheduler,
-        )
+        subscription = inbox.subscribe_to(source, scheduler)
     try:
         while True:
-            item = inbox.get()
-            if type(item) is _End:
-                if item.error is not None:
-                    raise item.error
-                return
-            if gate.closed and inbox.qsize() <= half:
-                gate.open()
-            yield cast(_T, item)
+            while items:
+                yield take()
+            if inbox.is_stopped and not items:
+                break
+            release()
+            waiter.wait_for(inbox)
+        if inbox.error is not None:
+            raise inbox.error
     finally:
         subscription.dispose()
-        gate.open(for_good=True)
-
-
-class _Last(abc.ObserverBase[_T], Generic[_T]):
-    """Keeps the last item and hands it to a future at the end."""
-
-    _NOTHING: Any = object()
-
-    def __init__(self) -> None:
-        self.outcome: concurrent.futures.Future[_T] = concurrent.futures.Future()
-        self._value: _T = self._NOTHING
-
-    def on_next(self, value: _T) -> None:
-        self._value = value
-
-    def on_error(self, error: Exception) -> None:
-        if isinstance(error, StopIteration):  # which no asyncio future takes
-            stopped = RuntimeError(f"the stream ended with {error!r}")
-            stopped.__cause__ = error
-            error = stopped
-        if self.outcome.set_running_or_notify_cancel():
-            self.outcome.set_exception(error)
-
-    def on_completed(self) -> None:
-        if self._value is self._NOTHING:
-            self.on_error(SequenceContainsNoElementsError())
-        elif self.outcome.set_running_or_notify_cancel():
-            self.outcome.set_result(self._value)
+        scheduler.gate.open(for_good=True)
 
 
 async def last(source: Observable[_T]) -> _T:
@@ -224,10 +267,15 @@ async def last(source: Observable[_T]) -> _T:
         SequenceContainsNoElementsError: The source completed without an item.
         Exception: What the source ends with.
     """
-    observer = _Last[_T]()
-    subscription = source.subscribe(observer, scheduler=LoopScheduler(asyncio.get_running_loop()))
+    loop = asyncio.get_running_loop()
+    scheduler = LoopScheduler(loop)
+    waiter = _CoroutineWaiter(loop)
+    inbox = _Latest[_T](waiter, scheduler)
+    subscription = inbox.subscribe_to(source, scheduler)
     try:
-        return await asyncio.wrap_future(observer.outcome)
+        while not inbox.has_news():
+            await waiter.wait_for(inbox)
+        return inbox.result()
     finally:
         subscription.dispose()
 
@@ -241,11 +289,15 @@ def last_blocking(source: Observable[_T], scheduler: abc.SchedulerBase | None = 
         Exception: What the source ends with.
     """
     loop = foreign_background_loop("run()")
-    observer = _Last[_T]()
+    own = LoopScheduler(loop) if scheduler is None else None
+    waiter = _ThreadWaiter()
+    inbox = _Latest[_T](waiter, own)
     with subscribing_on(loop):
-        subscription = source.subscribe(observer, scheduler=scheduler or LoopScheduler(loop))
+        subscription = inbox.subscribe_to(source, own or scheduler)
     try:
-        return observer.outcome.result()
+        release()
+        waiter.wait_for(inbox)
+        return inbox.result()
     finally:
         subscription.dispose()
 

@@ -11,6 +11,7 @@ from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, SingleAssignmentDisposable
 from typing_extensions import TypeVar
 
+from .observer import subscribe_within
 from .stream import Stream
 
 _T = TypeVar("_T")
@@ -110,5 +111,5 @@ def _subscribe_all(
     for source, handler in zip(sources, handlers):
         subscription = SingleAssignmentDisposable()
         subscriptions.add(subscription)
-        subscription.disposable = source.subscribe(handler, on_error, on_completed, scheduler=scheduler)
+        subscription.disposable = subscribe_within(source, handler, on_error, on_completed, scheduler)
     return subscriptions

@@ -17,8 +17,10 @@ from typing import Any, TypeAlias, TypeVar, cast
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable, SingleAssignmentDisposable
 from reactivex.internal import noop
+from reactivex.observer import AutoDetachObserver, ScheduledObserver
 
-from .loop import is_subscribing
+from .background import current_loop
+from .hops import held, running_loop
 from .scheduler import LoopScheduler
 
 _T = TypeVar("_T")
@@ -31,9 +33,24 @@ OnCompleted: TypeAlias = Callable[[], object]
 
 
 class ChainObserver(abc.ObserverBase[_T_in]):
-    """The observer of a subscription inside an operator chain: what escapes `on_next` becomes `on_error`."""
+    """The observer of a subscription inside an operator chain: what escapes `on_next` becomes `on_error`.
 
-    __slots__ = ("_is_fed_by_a_stream", "_on_completed", "_on_error", "_on_next", "_subscription", "is_stopped")
+    Attributes:
+        is_stopped: Whether the end was reached, or the subscription disposed.
+        is_pulling: Whether somebody waits here, and would for ever if no end came.
+    """
+
+    is_pulling = False
+
+    __slots__ = (
+        "_is_fed_by_a_stream",
+        "_on_completed",
+        "_on_error",
+        "_on_next",
+        "_scheduler",
+        "_subscription",
+        "is_stopped",
+    )
 
     def __init__(
         self,
@@ -41,27 +58,51 @@ class ChainObserver(abc.ObserverBase[_T_in]):
         on_error: OnError | None,
         on_completed: OnCompleted | None,
     ) -> None:
-        self._on_next = on_next or noop
-        self._on_error = on_error or self._unhandled
+        self._on_next: OnNext[Any] = on_next or noop
+        self._on_error = on_error
         self._on_completed = on_completed or noop
         self._subscription = SingleAssignmentDisposable()
+        self._scheduler: LoopScheduler | None = None
         self._is_fed_by_a_stream = True
         self.is_stopped = False
 
     def subscribe_to(self, source: Observable[_T_in], scheduler: abc.SchedulerBase | None) -> abc.DisposableBase:
         """Subscribe an operator's own observer; a Stream puts no other around it, which saves a call per item.
 
-        Where the operator's result is no Stream, or the source none, what escapes `on_next` goes up to the source
-        instead, as in reactivex: the next Stream on the way, or whoever emits, is told.
+        Where the source is no Stream, or the chain's outermost Observable none, what escapes `on_next` goes up to the
+        source instead, as in reactivex: the next Stream on the way, or whoever emits, is told.
 
         Only for an observer that is new: what an operator was handed, it may only subscribe in the usual way.
         """
-        feed = getattr(source, "_feed", None)
-        if feed is not None and (is_subscribing() or isinstance(scheduler, LoopScheduler)):
+        feed = _feed_of(source, scheduler)
+        if feed is not None:
             return feed(self, scheduler)
         self._is_fed_by_a_stream = False
         self.attach(source.subscribe(self, scheduler=scheduler))
         return Disposable(self.dispose)
+
+    def begin(self, subscribe: abc.Subscription[_T_in], scheduler: abc.SchedulerBase) -> None:
+        """Start the source. A failure to do so is the end; what it asks of another thread's loop is held meanwhile."""
+        if isinstance(scheduler, LoopScheduler):
+            if scheduler.consumer is not self:
+                self._scheduler = scheduler
+            is_on_loop = running_loop() is scheduler.loop
+        else:
+            is_on_loop = False
+        on_next = self._on_next
+        if not is_on_loop:  # it may emit right here, and each item that it does is a border of its own
+            self._on_next = functools.partial(_deliver_held, on_next)
+        try:
+            with held():
+                subscription: Any = subscribe(self, scheduler)
+        except Exception as error:
+            if self.is_stopped:
+                raise
+            self.on_error(error)
+        else:
+            self.attach(subscription if hasattr(subscription, "dispose") else Disposable(subscription))
+        finally:
+            self._on_next = on_next
 
     def on_next(self, value: _T_in) -> None:
         """Hand an item on, unless the end was reached."""
@@ -74,12 +115,15 @@ class ChainObserver(abc.ObserverBase[_T_in]):
     def on_error(self, error: Exception) -> None:
         """Hand the error on, as the end."""
         if not self.is_stopped:
-            self._end(self._on_error, error)
+            self._end(self._on_error or self._unhandled, error)
 
     def on_completed(self) -> None:
         """Hand the end on."""
         if not self.is_stopped:
             self._end(self._on_completed)
+
+    def on_loop_end(self, error: Exception) -> None:
+        """As a subscription's consumer: callbacks end with the loop that they live on, and are told nothing."""
 
     def dispose(self) -> None:
         """Let nothing more through, and end the source."""
@@ -90,12 +134,20 @@ class ChainObserver(abc.ObserverBase[_T_in]):
         """Take the source's disposable, to be disposed at the end; at once if the end came first."""
         self._subscription.disposable = subscription
 
-    def _end(self, callback: Callable[..., object], *args: Exception) -> None:
+    def _end(self, callback: Callable[..., object], *args: Any) -> None:
         self.is_stopped = True
         try:
-            callback(*args)
+            with held():
+                callback(*args)
+        except BaseException as error:
+            self._end_failed(error)
         finally:
             self._subscription.dispose()
+
+    def _end_failed(self, error: BaseException) -> None:
+        # Whoever should have told the consumer did not.
+        if not isinstance(error, Exception) or self._scheduler is None or not self._scheduler.tell(error):
+            raise error
 
     def _next_failed(self, error: BaseException) -> None:
         if not self._is_fed_by_a_stream:
@@ -117,6 +169,55 @@ class OperatorObserver(ChainObserver[_T_in]):
         super().__init__(observer.on_next, observer.on_error, observer.on_completed)
 
 
+def subscribe_within(
+    source: Observable[_T],
+    on_next: abc.OnNext[_T],
+    on_error: abc.OnError,
+    on_completed: abc.OnCompleted,
+    scheduler: abc.SchedulerBase | None,
+) -> abc.DisposableBase:
+    """Subscribe as an operator does, with callbacks that make a link of a chain."""
+    feed = _feed_of(source, scheduler)
+    if feed is None:
+        return source.subscribe(on_next, on_error, on_completed, scheduler=scheduler)
+    return feed(ChainObserver(on_next, on_error, on_completed), scheduler)
+
+
+def _feed_of(source: Observable[Any], scheduler: abc.SchedulerBase | None) -> Callable[..., abc.DisposableBase] | None:
+    """The way round a Stream's `subscribe`, for what is known to be a link of a chain.
+
+    An operator that was handed no scheduler may have a plain Observable at its end, where no observer of rxfal catches
+    what a subscriber raises: the Stream's own must.
+    """
+    if scheduler is None and getattr(source, "outside", None) is None:
+        return None
+    return getattr(source, "feed", None)
+
+
+def is_stream(source: Observable[Any]) -> bool:
+    """Whether an Observable is a Stream, for those below `stream.py`."""
+    return hasattr(source, "feed")
+
+
+def is_within(*callbacks: object) -> bool:
+    """Whether callbacks lead on along a chain: methods of its observers, or functions of reactivex's operators."""
+    return any(_leads_on(callback) for callback in callbacks)
+
+
+def _leads_on(callback: object) -> bool:
+    while isinstance(callback, functools.partial):
+        callback = callback.func
+    if isinstance(callback, types.MethodType):
+        return isinstance(callback.__self__, AutoDetachObserver | ChainObserver | ScheduledObserver)
+    module = getattr(callback, "__module__", None) or ""
+    return module.startswith("reactivex.") and not module.startswith("reactivex.testing")
+
+
+def _deliver_held(on_next: OnNext[_T], value: _T) -> None:
+    with held():
+        on_next(value)
+
+
 class OutermostObserver(ChainObserver[_T_in]):
     """The observer of a user's own subscription: what its callbacks raise is reported, and goes no further."""
 
@@ -128,17 +229,14 @@ class OutermostObserver(ChainObserver[_T_in]):
         on_error: OnError | None,
         on_completed: OnCompleted | None,
         name: str,
-        loop: Callable[[], asyncio.AbstractEventLoop],
+        loop: asyncio.AbstractEventLoop | None,
     ) -> None:
         super().__init__(on_next, on_error, on_completed)
         self._name = name
         self._loop = loop
 
-    def _end(self, callback: Callable[..., object], *args: Exception) -> None:
-        try:
-            super()._end(callback, *args)
-        except BaseException as error:
-            self._report(f"a callback raised {error!r}", error)
+    def _end_failed(self, error: BaseException) -> None:
+        self._report(f"a callback raised {error!r}", error)
 
     def _next_failed(self, error: BaseException) -> None:
         self.dispose()
@@ -150,7 +248,8 @@ class OutermostObserver(ChainObserver[_T_in]):
     def _report(self, what: str, error: BaseException) -> None:
         if isinstance(error, (KeyboardInterrupt, SystemExit)):  # these mean the program
             raise error
-        self._loop().call_exception_handler({"message": f"stream {self._name}: {what}", "exception": error})
+        loop = self._loop or current_loop()
+        loop.call_exception_handler({"message": f"stream {self._name}: {what}", "exception": error})
 
 
 def _is_async(function: object) -> bool:
@@ -160,13 +259,13 @@ def _is_async(function: object) -> bool:
 _FUNCTIONS = (types.FunctionType, types.MethodType)  # what else is called may have an `async def __call__`
 
 
-def refuse_coroutine_functions(**callbacks: Callable[..., Any] | None) -> None:
-    """Raise TypeError for an `async def` callback: Rx would call it and drop the coroutine unawaited."""
+def check_callbacks(**callbacks: object) -> None:
+    """Raise TypeError for a callback that can't be called, or an `async def` one: Rx would drop its coroutine."""
     for name, callback in callbacks.items():
+        if callback is not None and not callable(callback):
+            raise TypeError(f"{name} is a function or an observer, not {callback!r}")
         while isinstance(callback, functools.partial):
             callback = callback.func
-        if callback is None:
-            continue
         call = getattr(type(callback), "__call__", None)  # noqa: B004
         if _is_async(callback) or (not isinstance(callback, _FUNCTIONS) and _is_async(call)):
             raise TypeError(

@@ -1,28 +1,46 @@
 """LoopScheduler: reactivex's time on an asyncio event loop, callable from any thread.
 
 A Stream that is subscribed without a scheduler subscribes with one of these. Operators hand it up the chain, so
-that their timers run on the loop (not on a thread each) and the sources find the subscription's demand gate.
+that their timers run on the loop (not on a thread each) and the sources find what belongs to the whole subscription:
+its demand gate, and its consumer.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from reactivex import abc, typing
+from reactivex.disposable import MultipleAssignmentDisposable
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 from reactivex.scheduler.scheduler import Scheduler
 
+from .background import current_loop
+from .clock import clock_of_loop, next_tick
 from .gate import DemandGate
-from .loop import call_on, current_loop
+from .hops import call_on, running_loop
 
 _TState = TypeVar("_TState")
 
 
+class Consumer(Protocol):
+    """Whoever a subscription is for: the last observer of its chain, or of the part of it that runs on one loop."""
+
+    is_stopped: bool
+    is_pulling: bool
+
+    def on_error(self, error: Exception) -> None:
+        """Take the end."""
+        ...
+
+    def on_loop_end(self, error: Exception) -> None:
+        """Take it that the sources' loop has ended; who lives on that loop ends with it, and needs no telling."""
+        ...
+
+
 class LoopScheduler(PeriodicScheduler):
-    """Schedules on one event loop and carries the demand gate of one subscription.
+    """Schedules on one event loop, and carries the demand gate and the consumer of one subscription.
 
     Every method may be called from any thread: off the loop it hops with `call_soon_threadsafe` and never blocks.
     (reactivex's AsyncIOScheduler is not thread-safe, its AsyncIOThreadSafeScheduler waits for the loop when
@@ -30,12 +48,28 @@ class LoopScheduler(PeriodicScheduler):
 
     Args:
         loop: The event loop that runs the scheduled actions.
+        gate: The demand gate. Left out, one of its own.
+        consumer: Who is told when something on the way breaks that can't tell it the usual way.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        gate: DemandGate | None = None,
+        consumer: Consumer | None = None,
+    ) -> None:
         super().__init__()
         self.loop = loop
-        self.gate = DemandGate(loop)
+        self.gate = gate or DemandGate(loop)
+        self.consumer = consumer
+
+    def tell(self, error: Exception) -> bool:
+        """End the subscription with an error, past whatever is broken on the way; False if there is no one to tell."""
+        consumer = self.consumer
+        if consumer is None or consumer.is_stopped:
+            return False
+        consumer.on_error(error)
+        return True
 
     def schedule(self, action: typing.ScheduledAction[_TState], state: _TState | None = None) -> abc.DisposableBase:
         """Run an action as soon as the loop gets to it."""
@@ -45,7 +79,7 @@ class LoopScheduler(PeriodicScheduler):
         self, duetime: typing.RelativeTime, action: typing.ScheduledAction[_TState], state: _TState | None = None
     ) -> abc.DisposableBase:
         """Run an action after so many seconds (or a `timedelta`)."""
-        work = _Scheduled(self.loop, lambda: action(self, state))
+        work = _Scheduled(self, lambda: action(self, state))
         work.start(max(0.0, self.to_seconds(duetime)))
         return work
 
@@ -55,21 +89,47 @@ class LoopScheduler(PeriodicScheduler):
         """Run an action at a time of day, a `datetime` or seconds since the epoch."""
         return self.schedule_relative(self.to_datetime(duetime) - self.now, action, state)
 
+    def schedule_periodic(
+        self,
+        period: typing.RelativeTime,
+        action: typing.ScheduledPeriodicAction[_TState],
+        state: _TState | None = None,
+    ) -> abc.DisposableBase:
+        """Run an action every so many seconds (or a `timedelta`), counted from now: late ones don't add up.
+
+        While an action takes longer than the period, the ticks that it covers are left out.
+        """
+        seconds = max(0.0, self.to_seconds(period))
+        clock = clock_of_loop(self.loop)
+        due = clock() + seconds
+        timer = MultipleAssignmentDisposable()
+
+        def tick(*_: Any) -> None:
+            nonlocal due, state
+            if not timer.is_disposed:
+                state = action(state)
+                due = next_tick(due, seconds, clock())
+                timer.disposable = self.schedule_relative(due - clock(), tick)
+
+        timer.disposable = self.schedule_relative(seconds, tick)
+        return timer
+
 
 class _Scheduled(abc.DisposableBase):
     """One action on its way to the loop; disposing it cancels the action, or what the action returned."""
 
-    __slots__ = ("_action", "_is_disposed", "_loop", "_result", "handle")
+    __slots__ = ("_action", "_is_disposed", "_loop", "_result", "_scheduler", "handle")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, action: Callable[[], Any]) -> None:
-        self._loop = loop
+    def __init__(self, scheduler: LoopScheduler, action: Callable[[], Any]) -> None:
+        self._scheduler = scheduler
+        self._loop = scheduler.loop
         self._action = action
         self._is_disposed = False
         self._result: abc.DisposableBase | None = None
         self.handle: asyncio.Handle | None = None
 
     def start(self, seconds: float) -> None:
-        if asyncio._get_running_loop() is not self._loop:
+        if running_loop() is not self._loop:
             due = self._loop.time() + seconds
             call_on(self._loop, lambda: self.start(max(0.0, due - self._loop.time())))
         elif not self._is_disposed:
@@ -80,7 +140,12 @@ class _Scheduled(abc.DisposableBase):
 
     def _run(self) -> None:
         if not self._is_disposed:
-            result = self._action()
+            try:
+                result = self._action()
+            except Exception as error:  # an operator's own: whoever waits for the stream must not wait for ever
+                if not self._scheduler.tell(error):
+                    raise
+                return
             if isinstance(result, abc.DisposableBase):
                 self._result = result
                 if self._is_disposed:
@@ -91,7 +156,7 @@ class _Scheduled(abc.DisposableBase):
         if (result := self._result) is not None:
             result.dispose()
         elif (handle := self.handle) is not None:
-            if asyncio._get_running_loop() is self._loop:
+            if running_loop() is self._loop:
                 handle.cancel()
             else:
                 try:
@@ -108,15 +173,8 @@ def loop_scheduler(*candidates: abc.SchedulerBase | None) -> abc.SchedulerBase:
     return LoopScheduler(current_loop())
 
 
-TOLERANCE = 1e-6
-"""Seconds by which a timer may come early: loops round to their clock's resolution, virtual time to microseconds."""
-
-
 def clock_of(scheduler: abc.SchedulerBase) -> Callable[[], float]:
     """The clock, in seconds, by which a scheduler's relative timers run; a fraction of the cost of its `now`."""
-    if not isinstance(scheduler, LoopScheduler):
-        return lambda: Scheduler.to_seconds(scheduler.now)
-    loop = scheduler.loop
-    if getattr(loop.time, "__func__", None) is asyncio.BaseEventLoop.time:
-        return time.monotonic  # all that asyncio's own does, at half the cost
-    return loop.time
+    if isinstance(scheduler, LoopScheduler):
+        return clock_of_loop(scheduler.loop)
+    return lambda: Scheduler.to_seconds(scheduler.now)

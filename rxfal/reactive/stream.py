@@ -9,17 +9,19 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable
 from typing import Any, TypeVar, cast, overload
 
-from reactivex import ConnectableObservable, Observable, abc, typing
+from reactivex import ConnectableObservable, GroupedObservable, Observable, abc, typing
 from reactivex.disposable import Disposable
 from reactivex.scheduler import CurrentThreadScheduler
 
+from .background import current_loop
 from .fluent import Fluent
-from .gate import DemandGate
+from .hops import running_loop
 from .iterate import BUFFER_SIZE, iterate, iterate_blocking, last, last_blocking
-from .loop import current_loop, is_subscribing, running_loop, subscribing
-from .observer import ChainObserver, OnCompleted, OnError, OnNext, OutermostObserver, refuse_coroutine_functions
+from .observer import ChainObserver, OnCompleted, OnError, OnNext, OutermostObserver, check_callbacks, is_within
 from .operators import buffer as _buffer
 from .operators import timeout as _timeout
+from .operators.delay import delay
+from .operators.observe_on import observe_on
 from .operators.sequence_equal import sequence_equal
 from .operators.share import share
 from .reader import Reader, Sink
@@ -39,6 +41,9 @@ class Stream(Fluent[_T_out]):
         subscribe: What a subscription does: gets an observer and a scheduler, gives a disposable.
         name: What reports about this stream call it.
 
+    Attributes:
+        outside: Of a stream as an operator of `pipe` gets it, the stream itself; None for everyone else's.
+
     Examples:
         >>> import reactivex as rx
         >>> stream = from_observable(rx.of(1, 2, 3))
@@ -51,6 +56,7 @@ class Stream(Fluent[_T_out]):
     def __init__(self, subscribe: abc.Subscription[_T_out] | None = None, *, name: str = "stream") -> None:
         super().__init__(subscribe)
         self.name = name
+        self.outside: Stream[_T_out] | None = None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
@@ -78,7 +84,7 @@ class Stream(Fluent[_T_out]):
             A disposable: `dispose()` ends the subscription, from any thread, at any moment, as often as you like.
 
         Raises:
-            TypeError: For an `async def` callback.
+            TypeError: For a callback that can't be called, or an `async def` one.
 
         Examples:
             >>> import reactivex as rx
@@ -88,41 +94,51 @@ class Stream(Fluent[_T_out]):
         if isinstance(on_next, abc.ObserverBase) or callable(getattr(on_next, "on_next", None)):
             target = cast("abc.ObserverBase[_T_out]", on_next)
             on_next, on_error, on_completed = target.on_next, target.on_error, target.on_completed
-        refuse_coroutine_functions(on_next=on_next, on_error=on_error, on_completed=on_completed)
+        check_callbacks(on_next=on_next, on_error=on_error, on_completed=on_completed)
+        # Whoever gets a stream from `pipe`, and whoever leads on and was handed a scheduler, makes a link of a chain.
+        is_link = scheduler is not None and is_within(on_next, on_error, on_completed)
+        if is_link or (self.outside is not None and on_error is not None):
+            return self.feed(ChainObserver(on_next, on_error, on_completed), scheduler)
         loop = current_loop() if scheduler is None else None
-        # Operators subscribe while they are subscribed to, or later with the scheduler that they were given, and always
-        # with an on_error: whoever does not is the outermost subscription, whose errors nobody else would report.
-        if on_error is not None and (is_subscribing() or isinstance(scheduler, LoopScheduler)):
-            observer = ChainObserver(on_next, on_error, on_completed)
-        else:
-            observer = OutermostObserver(on_next, on_error, on_completed, self.name, lambda: loop or current_loop())
-        return self._feed(observer, scheduler or LoopScheduler(loop or current_loop()))
+        observer = OutermostObserver(on_next, on_error, on_completed, self.name, loop)
+        return self.feed(observer, scheduler if loop is None else LoopScheduler(loop, consumer=observer))
 
-    def _feed(self, observer: ChainObserver[_T_out], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
-        """Subscribe an observer that keeps the grammar itself; see `ChainObserver.subscribe_to`."""
+    def feed(self, observer: ChainObserver[_T_out], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
+        """Subscribe an observer that keeps the grammar itself, with no other around it.
+
+        For the operators and consumers of rxfal, which know what they are; everyone else has `subscribe`.
+
+        Args:
+            observer: A new one.
+            scheduler: As for `subscribe`.
+
+        Returns:
+            As from `subscribe`.
+        """
         timing = scheduler or LoopScheduler(current_loop())
 
-        def attach(_scheduler: abc.SchedulerBase | None = None, _state: Any = None) -> None:
-            try:
-                subscription: Any = self._subscribe_core(observer, timing)
-            except Exception as error:
-                if observer.is_stopped:
-                    raise
-                observer.on_error(error)
-            else:
-                observer.attach(subscription if hasattr(subscription, "dispose") else Disposable(subscription))
+        def begin(*_: Any) -> None:
+            observer.begin(self._subscribe_core, timing)
 
         # As in Observable.subscribe: the first subscription of a thread sets up the trampoline on which
         # synchronous sources (repeat, from_iterable without a scheduler) emit after they can be disposed.
         trampoline = CurrentThreadScheduler.singleton()
-        with subscribing():
-            if trampoline.schedule_required():
-                trampoline.schedule(attach)
-            else:
-                attach()
+        if trampoline.schedule_required():
+            trampoline.schedule(begin)
+        else:
+            begin()
         return Disposable(observer.dispose)
 
+    def _inside(self) -> Stream[_T_out]:
+        """This stream as an operator of `pipe` gets it: who subscribes to it makes a link of a chain."""
+        inside: Any = object.__new__(type(self))
+        inside.__dict__.update(self.__dict__)
+        inside.outside = self
+        return inside
+
     def _adopt(self, result: Any) -> Any:
+        if (outside := getattr(result, "outside", None)) is not None:
+            return outside
         if isinstance(result, list):  # what `partition` gives
             return [self._adopt(part) for part in cast("list[Any]", result)]
         if isinstance(result, Observable):
@@ -130,6 +146,27 @@ class Stream(Fluent[_T_out]):
         return result
 
     # Waiting, iterating, blocking.
+
+    async def wait(self) -> _T_out:
+        """Wait for the last item, as `await stream` does, in a coroutine: for `asyncio.create_task` and its kind.
+
+        Returns:
+            The last item.
+
+        Raises:
+            SequenceContainsNoElementsError: The stream completed without an item.
+            Exception: What the stream ends with.
+
+        Examples:
+            >>> import asyncio, reactivex as rx
+            >>> async def main():
+            ...     async with asyncio.TaskGroup() as tasks:
+            ...         task = tasks.create_task(from_observable(rx.of(1, 2)).wait())
+            ...     return task.result()
+            >>> asyncio.run(main())
+            2
+        """
+        return await last(self)
 
     def __await__(self) -> Generator[Any, None, _T_out]:
         """Wait for the last item; cancelling the wait disposes the subscription."""
@@ -198,6 +235,16 @@ class Stream(Fluent[_T_out]):
         """One subscription to the source for all present subscribers; see `rxfal.operators.share`."""
         return self.pipe(share())
 
+    def observe_on(self, scheduler: abc.SchedulerBase) -> Stream[_T_out]:
+        """Hand the items on by a scheduler; see `rxfal.operators.observe_on`."""
+        return self.pipe(observe_on(scheduler))
+
+    def delay(
+        self, duetime: typing.AbsoluteOrRelativeTime, scheduler: abc.SchedulerBase | None = None
+    ) -> Stream[_T_out]:
+        """Hand each item on later; see `rxfal.operators.delay`."""
+        return self.pipe(delay(duetime, scheduler))
+
     def timeout(
         self,
         duetime: typing.AbsoluteOrRelativeTime,
@@ -249,10 +296,27 @@ class ConnectableStream(Stream[_T], ConnectableObservable[_T]):  # pyright: igno
     def __init__(self, source: Observable[_T], subject: abc.SubjectBase[_T], *, name: str = "stream") -> None:
         ConnectableObservable.__init__(self, source, subject)  # pyright: ignore[reportUnknownMemberType]
         self.name = name
+        self.outside = None
+
+    def _inside(self) -> ConnectableStream[_T]:
+        return self  # a copy would be connected apart
 
     def auto_connect(self, subscriber_count: int = 1) -> Stream[_T]:
         """Connect once that many have subscribed, and stay connected."""
         return self._adopt(super().auto_connect(subscriber_count))
+
+
+class GroupedStream(Stream[_T], GroupedObservable[Any, _T]):  # pyright: ignore[reportIncompatibleMethodOverride]
+    """One group of `group_by`.
+
+    Attributes:
+        key: What its items have in common.
+    """
+
+    def __init__(self, group: GroupedObservable[Any, _T], *, name: str = "stream") -> None:
+        GroupedObservable.__init__(self, group.key, group.underlying_observable)  # pyright: ignore[reportUnknownMemberType]
+        self.name = name
+        self.outside = None
 
 
 def from_observable(source: Observable[_T], *, name: str = "stream") -> Stream[_T]:
@@ -281,6 +345,8 @@ def from_observable(source: Observable[_T], *, name: str = "stream") -> Stream[_
         return source
     if isinstance(source, ConnectableObservable):
         return ConnectableStream(source.source, source.subject, name=name)  # pyright: ignore[reportArgumentType]
+    if isinstance(source, GroupedObservable):
+        return GroupedStream(source, name=name)  # pyright: ignore[reportUnknownArgumentType]
     return Stream(source._subscribe_core, name=name)  # pyright: ignore[reportPrivateUsage]
 
 
@@ -307,12 +373,8 @@ def create(read: Callable[[Sink[_T]], Coroutine[Any, Any, None]], *, name: str) 
     """
 
     def subscribe(observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
-        if isinstance(scheduler, LoopScheduler):
-            loop, gate = scheduler.loop, scheduler.gate
-        else:
-            loop = current_loop()
-            gate = DemandGate(loop)
-        reader = Reader(read, observer, loop, gate, name)
+        timing = scheduler if isinstance(scheduler, LoopScheduler) else LoopScheduler(current_loop())
+        reader = Reader(read, observer, timing, name)
         reader.start()
         return reader
 

@@ -21,7 +21,7 @@ from rxfal.errors import (
     StreamTimeoutError,
     in_seconds,
 )
-from rxfal.reactive.observer import refuse_coroutine_functions
+from rxfal.reactive.observer import check_callbacks
 from rxfal.wire.config import Config
 from rxfal.wire.deadline import Deadline
 from rxfal.wire.endpoints import Endpoint, encode_query
@@ -112,7 +112,7 @@ class StreamCall:
             raise ValueError("token_provider goes with auth='token'")
         _check_callable("token_provider", token_provider)
         _check_callable("on_open", on_open)
-        refuse_coroutine_functions(on_open=on_open)
+        check_callbacks(on_open=on_open)
         http = connections.http
         self.endpoint = Endpoint.parse(app, http.config)
         self.http = http

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
 
 from rxfal.errors import StreamTimeoutError
-from rxfal.reactive.loop import call_after_poll
+from rxfal.reactive.clock import clock_of_loop
+from rxfal.reactive.scheduler import LoopScheduler
+from rxfal.reactive.watchdog import Watchdog
 
 _T = TypeVar("_T")
 
@@ -27,59 +28,47 @@ class SilenceLimit:
     """
 
     def __init__(self, seconds: float | None, *, endpoint: str, request_id: str | None) -> None:
-        self._seconds = seconds
         self._endpoint = endpoint
         self._request_id = request_id
-        self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
         self._since: float | None = None
         self._expired = False
-        self._timer: asyncio.Handle | None = None
+        loop = asyncio.get_running_loop()
+        self._clock = clock_of_loop(loop)
+        self._watchdog = (
+            None
+            if seconds is None
+            else Watchdog(seconds, lambda: self._since, self._clock, self._expire, LoopScheduler(loop))
+        )
 
     def __enter__(self) -> Self:
-        if self._seconds is not None:
-            self._timer = self._loop.call_later(self._seconds, self._check)
+        if self._watchdog is not None:
+            self._watchdog.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._task = None
-        if self._timer is not None:
-            self._timer.cancel()
+        if self._watchdog is not None:
+            self._watchdog.stop()
 
     async def wait(self, read: Callable[[], Awaitable[_T]]) -> _T:
         """What `read()` gives, within the limit."""
-        since = self._since = self._loop.time()
+        since = self._since = self._clock()
         try:
             return await read()
         except asyncio.CancelledError:
             # As asyncio.timeout does: somebody else's cancellation at the same moment goes first.
             if self._expired and self._task is not None and self._task.uncancel() <= 0:
                 raise StreamTimeoutError(
-                    self._loop.time() - since, endpoint=self._endpoint, request_id=self._request_id
+                    self._clock() - since, endpoint=self._endpoint, request_id=self._request_id
                 ) from None
             raise
         finally:
             self._since = None
 
-    def _check(self) -> None:
-        assert self._seconds is not None
-        remaining = self._remaining()
-        if remaining > 0:
-            self._timer = self._loop.call_later(remaining, self._check)
-        else:
-            self._timer = call_after_poll(self._loop, partial(self._expire, self._since))
-
-    def _expire(self, since: float | None) -> None:
-        if self._task is None:
-            return  # left since the poll
-        if self._since != since or self._remaining() > 0:  # something came, and another silence began
-            self._check()
-        else:
-            self._expired = True
-            self._task.cancel()
-
-    def _remaining(self) -> float:
-        assert self._seconds is not None
-        return self._seconds if self._since is None else self._since + self._seconds - self._loop.time()
+    def _expire(self) -> None:
+        self._expired = True
+        assert self._task is not None  # or the watchdog would have been stopped
+        self._task.cancel()

@@ -2,7 +2,7 @@
 
 The way of a byte: `Response.read_chunk` (socket) to `SSEDecoder.feed_raw` (payloads) to the payload decoder (values)
 to `sink.on_next` (the subscriber). Between two events the reader looks at the demand gate, and reads no further while
-it is closed.
+it is closed; every few of them it looks at the clock, and leaves the loop to others after 10 ms.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, TypeVar, Unpack, cast, overload
 from pydantic_core import from_json
 
 from rxfal.errors import ApiError, DecodeError
-from rxfal.reactive.reader import Sink
+from rxfal.reactive.reader import LOOK_EVERY, Sink, Turn
 from rxfal.reactive.stream import Stream, create
 from rxfal.wire.failures import error_from_response, status_in
 from rxfal.wire.http import Response
@@ -140,6 +140,7 @@ def undecoded(call: StreamCall) -> Stream[ServerSentEvent]:
                     endpoint=call.endpoint.id,
                 )
             decoder = SSEDecoder(call.http.config.max_event_size)
+            turn, left = Turn(), LOOK_EVERY
             with call.limit(response) as limit:
                 while True:
                     chunk = await limit.wait(response.read_chunk)
@@ -147,6 +148,10 @@ def undecoded(call: StreamCall) -> Stream[ServerSentEvent]:
                         sink.on_next(event)
                         if sink.gate.closed:
                             await sink.gate.wait()
+                        left -= 1
+                        if not left:
+                            left = LOOK_EVERY
+                            await turn.look()
                     if not chunk:
                         return
 
@@ -156,6 +161,7 @@ def undecoded(call: StreamCall) -> Stream[ServerSentEvent]:
 async def _read_events(call: StreamCall, response: Response, sink: Sink[Any], decode: PayloadDecoder) -> None:
     decoder = SSEDecoder(call.http.config.max_event_size)
     parse, on_next, gate = decode.parse, sink.on_next, sink.gate
+    turn, left = Turn(), LOOK_EVERY
     with call.limit(response) as limit:
         while True:
             chunk = await limit.wait(response.read_chunk)
@@ -173,6 +179,10 @@ async def _read_events(call: StreamCall, response: Response, sink: Sink[Any], de
                 on_next(value)
                 if gate.closed:
                     await gate.wait()
+                left -= 1
+                if not left:
+                    left = LOOK_EVERY
+                    await turn.look()
             if not chunk:
                 return
 
@@ -183,11 +193,16 @@ async def _read_whole(call: StreamCall, response: Response) -> bytes:
 
 
 async def _read_binary(call: StreamCall, response: Response, sink: Sink[Any]) -> None:
+    turn, left = Turn(), LOOK_EVERY
     with call.limit(response) as limit:
         while chunk := await limit.wait(response.read_chunk):
             sink.on_next(chunk)
             if sink.gate.closed:
                 await sink.gate.wait()
+            left -= 1
+            if not left:
+                left = LOOK_EVERY
+                await turn.look()
 
 
 def _event_error(data: bytes, response: Response, endpoint: str) -> ApiError:

@@ -11,7 +11,8 @@ import threading
 import urllib.request
 import weakref
 from collections.abc import AsyncGenerator
-from typing import Any, Protocol
+from types import AsyncGeneratorType
+from typing import Any, Protocol, cast
 
 import aiohttp
 from yarl import URL
@@ -63,7 +64,8 @@ class LoopSession:
     def __init__(self, connect_timeout: float, ssl_context: ssl.SSLContext | None) -> None:
         self.loop = asyncio.get_running_loop()
         self.pid = os.getpid()
-        self.keeper: AsyncGenerator[None] | None = None
+        self.keeper: AsyncGeneratorType[None, None] | None = None
+        self.ended: asyncio.Event | None = None  # there once someone closes it
         self.responses: set[_Closes] = set()
         self._proxies: dict[tuple[str, str | None, int | None], URL | None] = {}
         # aiohttp's default of 100 connections would make the 101st stream wait in silence.
@@ -181,8 +183,8 @@ class Sessions:
     async def aclose(self) -> None:
         """Close every session, the running loop's own before this returns."""
         own = self._held.take(asyncio.get_running_loop())
-        if own is not None and own.keeper is not None:
-            await own.keeper.aclose()
+        if own is not None:
+            await self._held.end(own)
         if self._held.sessions:
             await asyncio.to_thread(self.close)
 
@@ -201,7 +203,7 @@ class _Held:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def keep(self, session: LoopSession) -> None:
-        session.keeper = keeper = self._live(session)
+        session.keeper = keeper = cast("AsyncGeneratorType[None, None]", self._live(session))
         self._keepers.add(keeper)
         await anext(keeper)
 
@@ -213,10 +215,22 @@ class _Held:
             with self.lock:
                 if self.sessions.get(session.loop) is session:
                     del self.sessions[session.loop]
-            try:
-                await session.close()
-            finally:
-                self._forget(session)
+            await self.end(session)
+
+    async def end(self, session: LoopSession) -> None:
+        """Close a session and its keeper. Its loop may do so at the same time: who comes second waits for the first."""
+        if session.ended is not None:
+            await session.ended.wait()
+            return
+        session.ended = asyncio.Event()
+        keeper = session.keeper
+        try:
+            await session.close()
+        finally:
+            session.ended.set()
+            self._forget(session)
+            if keeper is not None and not keeper.ag_running:  # at its `yield`: what is left of it waits for nothing
+                await keeper.aclose()
 
     def _forget(self, session: LoopSession) -> None:
         if session.keeper is not None:
@@ -241,15 +255,15 @@ class _Held:
         for session in [taken for loop in [*self.sessions] if (taken := self.take(loop))]:
             if session.pid != os.getpid():
                 continue  # it belongs to the process that this one was forked from
-            loop, keeper = session.loop, session.keeper
-            if loop.is_closed() or keeper is None:
+            loop = session.loop
+            if loop.is_closed():
                 self.abandon(session)
             elif patience and here is None and not loop.is_running():
-                loop.run_until_complete(keeper.aclose())
+                loop.run_until_complete(self.end(session))
             else:
-                self._close_on_its_loop(session, keeper, patience if loop is not here and loop.is_running() else 0.0)
+                self._close_on_its_loop(session, patience if loop is not here and loop.is_running() else 0.0)
 
-    def _close_on_its_loop(self, session: LoopSession, keeper: AsyncGenerator[None], patience: float) -> None:
+    def _close_on_its_loop(self, session: LoopSession, patience: float) -> None:
         closed = threading.Event()
 
         def done(task: asyncio.Task[None]) -> None:
@@ -257,7 +271,7 @@ class _Held:
             closed.set()
 
         def start() -> None:
-            task = session.loop.create_task(keeper.aclose())
+            task = session.loop.create_task(self.end(session))
             self._tasks.add(task)
             task.add_done_callback(done)
 

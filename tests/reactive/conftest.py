@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rxfal.reactive.loop import ReaderTask, background_loop
+from rxfal.reactive.background import background_loop, open_streams, readers_of
 
 
 @pytest.fixture(autouse=True)
@@ -17,8 +17,8 @@ def no_reader_left() -> Iterator[None]:
     background = background_loop().loop
     for _ in range(20):  # what was disposed at the end of the test has a few turns to close
         asyncio.run_coroutine_threadsafe(asyncio.sleep(0), background).result(10)
-    left = {task.get_name() for task in ReaderTask.alive if not task.disposed}
-    ReaderTask.alive.clear()
+    left = open_streams(background)
+    readers_of(background).clear()
     assert not left
 
 

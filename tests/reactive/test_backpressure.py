@@ -388,6 +388,6 @@ def test_subscribers_of_a_shared_stream_on_different_threads_and_loops_all_get_e
 def subscribers(shared: Stream[Any]) -> tuple[Any, ...]:
     """How many a shared stream has, which it tells nobody."""
     subscribe: Any = shared._subscribe
-    while not hasattr(subscribe, "__self__") or not hasattr(subscribe.__self__, "_members"):
+    while not hasattr(subscribe, "__self__") or not hasattr(subscribe.__self__, "state"):
         subscribe = subscribe.__self__._subscribe
-    return subscribe.__self__._members
+    return subscribe.__self__.state.members

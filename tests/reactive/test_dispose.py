@@ -15,8 +15,8 @@ import reactivex as rx
 from reactivex.disposable import SerialDisposable
 
 from rxfal.errors import TransportError
+from rxfal.reactive.background import background_loop
 from rxfal.reactive.iterate import iterate
-from rxfal.reactive.loop import ReaderTask, background_loop
 from rxfal.reactive.reader import Sink
 from rxfal.reactive.stream import create
 from tests.reactive.sources import END, PATIENCE, Log, Source, forever, spin, until
@@ -168,7 +168,7 @@ def test_dispose_beside_a_loop_that_is_closed_without_ceremony_leaves_nothing(wh
     async def main() -> Any:
         subscription = create(forever, name="left").subscribe()
         await spin()
-        return subscription, weakref.ref(*(task for task in ReaderTask.alive if task.get_name() == "left"))
+        return subscription, weakref.ref(*(task for task in asyncio.all_tasks() if task.get_name() == "left"))
 
     subscription, task = loop.run_until_complete(main())
     if when == "before the loop closes":
@@ -404,7 +404,7 @@ async def test_no_reference_cycle_keeps_a_disposed_reader():
     try:
         subscription = create(forever, name="cycle").subscribe()
         await spin()
-        reference = weakref.ref(*(task for task in ReaderTask.alive if task.get_name() == "cycle"))
+        reference = weakref.ref(*(task for task in asyncio.all_tasks() if task.get_name() == "cycle"))
         subscription.dispose()
         await spin()
         del subscription

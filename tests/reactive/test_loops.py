@@ -12,7 +12,8 @@ import reactivex as rx
 from reactivex import Observable
 from reactivex.scheduler import EventLoopScheduler, NewThreadScheduler, TimeoutScheduler
 
-from rxfal.reactive.loop import background_loop, current_loop, running_loop
+from rxfal.reactive.background import background_loop, current_loop
+from rxfal.reactive.hops import running_loop
 from rxfal.reactive.reader import Sink
 from rxfal.reactive.scheduler import LoopScheduler
 from rxfal.reactive.stream import Stream, create, from_observable

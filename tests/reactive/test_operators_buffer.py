@@ -18,7 +18,7 @@ from reactivex.scheduler import VirtualTimeScheduler
 from reactivex.subject import Subject
 
 from rxfal import operators as ops
-from rxfal.reactive.loop import background_loop
+from rxfal.reactive.background import background_loop
 from rxfal.reactive.scheduler import LoopScheduler
 from rxfal.reactive.stream import from_observable
 from tests.reactive.sources import PATIENCE, Log, spin, until

@@ -23,8 +23,8 @@ from reactivex.testing import TestScheduler
 
 from rxfal import operators as ops
 from rxfal.errors import ApiError, StreamTimeoutError
+from rxfal.reactive.background import background_loop
 from rxfal.reactive.iterate import iterate, last
-from rxfal.reactive.loop import background_loop
 from rxfal.reactive.scheduler import LoopScheduler
 from rxfal.reactive.stream import create, from_observable
 from tests.reactive.sources import END, PATIENCE, Log, Source, forever, spin, until

@@ -21,7 +21,7 @@ import reactivex as rx
 from rxfal.reactive.stream import create, from_observable
 from rxfal.reactive.merge import merge
 from rxfal.reactive.operators.timeout import timeout
-from rxfal.reactive.loop import background_loop
+from rxfal.reactive.background import background_loop
 
 closed = []
 

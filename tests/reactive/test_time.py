@@ -15,7 +15,7 @@ from reactivex.scheduler import NewThreadScheduler
 from reactivex.subject import Subject
 
 import rxfal.operators as ops
-from rxfal.reactive.loop import background_loop, current_loop
+from rxfal.reactive.background import background_loop, current_loop
 from rxfal.reactive.reader import Sink
 from rxfal.reactive.scheduler import LoopScheduler
 from rxfal.reactive.stream import ConnectableStream, Stream, create, from_observable
@@ -145,6 +145,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "observe_on": ("mine",),
     "on_error_resume_next": (rx.empty(),),
     "on_loop": ("loop",),
+    "on_thread": (lambda call: call(),),
     "partition": (bool,),
     "partition_indexed": (lambda x, i: True,),
     "pluck": ("key",),
@@ -201,6 +202,8 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
 CONNECTABLE = {"multicast", "publish", "publish_value", "replay"}
 NOT_APPLICABLE = {"ref_count"}  # wants a connectable
 OWN_SCHEDULER = {
+    "on_loop",  # the same loop and gate, and itself as the consumer of what comes before it
+    "on_thread",
     "share",  # one for all subscribers, with a gate of its own
     "to_future",  # subscribes by itself, at once
 }

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rxfal.verbs import silence
+from rxfal.reactive import watchdog
 from rxfal.verbs.silence import SilenceLimit
 
 
@@ -15,9 +15,7 @@ async def test_a_silence_that_begins_after_the_check_has_its_whole_time(monkeypa
     now = loop.time()
     monkeypatch.setattr(loop, "time", lambda: now)
     last_look: list[Callable[[], Any]] = []
-    monkeypatch.setattr(
-        silence, "call_after_poll", lambda loop, callback: last_look.append(callback) or loop.call_soon(int)
-    )
+    monkeypatch.setattr(watchdog, "call_after_poll", lambda loop, callback: last_look.append(callback))
     reads = [loop.create_future(), loop.create_future()]
 
     async def read_twice() -> list[str]:

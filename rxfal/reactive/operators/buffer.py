@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any, TypeVar, cast
 
 from reactivex import Observable, abc, typing
+from reactivex import operators as rx_ops
 from reactivex.disposable import CompositeDisposable, SerialDisposable, SingleAssignmentDisposable
 from reactivex.scheduler.scheduler import Scheduler
 
-from rxfal.reactive.observer import OperatorObserver
-from rxfal.reactive.scheduler import TOLERANCE, LoopScheduler, clock_of, loop_scheduler
+from rxfal.reactive.clock import TOLERANCE, next_tick
+from rxfal.reactive.observer import OperatorObserver, subscribe_within
+from rxfal.reactive.scheduler import LoopScheduler, clock_of, loop_scheduler
 
 from .arguments import check_count, check_span
 
@@ -92,13 +92,14 @@ def buffer_with_count(count: int, skip: int | None = None) -> Callable[[Observab
     check_count("count", count)
     check_count("skip", step)
 
+    if step != count:
+        return rx_ops.buffer_with_count(count, step)
+
     def buffer_with_count_(source: Observable[_T]) -> Observable[list[_T]]:
         def subscribe(
             observer: abc.ObserverBase[list[_T]], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            if step == count:
-                return _CountObserver[_T](observer, count).subscribe_to(source, scheduler)
-            return _SteppingObserver[_T](observer, count, step).subscribe_to(source, scheduler)
+            return _CountObserver[_T](observer, count).subscribe_to(source, scheduler)
 
         return Observable(subscribe)
 
@@ -136,39 +137,6 @@ class _CountObserver(OperatorObserver[_T]):
         self._on_completed()
 
 
-class _SteppingObserver(OperatorObserver[_T]):
-    """Begins a list at every `step` items: some items are in several, or in none."""
-
-    __slots__ = ("_count", "_open", "_position", "_step")
-
-    def __init__(self, observer: abc.ObserverBase[Any], count: int, step: int) -> None:
-        super().__init__(observer)
-        self._count = count
-        self._step = step
-        self._position = 0
-        self._open: deque[list[_T]] = deque()
-
-    def on_next(self, value: _T) -> None:
-        if self.is_stopped:
-            return
-        if self._position % self._step == 0:
-            self._open.append([])
-        self._position += 1
-        for items in self._open:
-            items.append(value)
-        if self._open and len(self._open[0]) == self._count:
-            super().on_next(cast(Any, self._open.popleft()))
-
-    def on_completed(self) -> None:
-        if not self.is_stopped:
-            self._end(self._flush)
-
-    def _flush(self) -> None:
-        for items in self._open:
-            self._on_next(cast(Any, items))
-        self._on_completed()
-
-
 def buffer_with_time(
     timespan: typing.RelativeTime,
     timeshift: typing.RelativeTime | None = None,
@@ -202,51 +170,43 @@ def buffer_with_time(
     check_span("timespan", timespan)
     if timeshift:
         check_span("timeshift", timeshift)
-    span = Scheduler.to_timedelta(timespan)  # whole microseconds: buffers that close and open together do so
-    shift = Scheduler.to_timedelta(timeshift) if timeshift else span
+    span = Scheduler.to_seconds(timespan)
+    shift = Scheduler.to_seconds(timeshift) if timeshift else span
 
     def buffer_with_time_(source: Observable[_T]) -> Observable[list[_T]]:
         def subscribe(
             observer: abc.ObserverBase[list[_T]], scheduler_: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
             timing = loop_scheduler(scheduler, scheduler_)
+            if shift != span:
+                shifting = rx_ops.buffer_with_time(timespan, timeshift, timing)(source)
+                return shifting.subscribe(observer, scheduler=scheduler_)
             lock = threading.RLock()  # the timer's thread and the source's may be two
             timer = SerialDisposable()
-            open_buffers: deque[list[_T]] = deque([[]])
-            now, next_close, next_open = timedelta(0), span, shift
-
-            def arm() -> None:
-                nonlocal now
-                before, now = now, min(next_close, next_open)
-                timer.disposable = timing.schedule_relative(now - before, tick)
+            clock = clock_of(timing)
+            items: list[_T] = []
+            due = clock() + span
 
             def tick(*_: Any) -> None:
-                nonlocal next_close, next_open
+                nonlocal items, due
                 with lock:
-                    due = now
-                    if due == next_open:
-                        next_open += shift
-                        open_buffers.append([])
-                    if due == next_close:
-                        next_close += shift
-                        items = open_buffers.popleft()
-                        if items or not _is_full(scheduler_):
-                            observer.on_next(items)
-                    arm()
+                    if items or not _is_full(scheduler_):
+                        full, items = items, []
+                        observer.on_next(full)
+                    due = next_tick(due, span, clock())
+                    timer.disposable = timing.schedule_relative(due - clock(), tick)
 
             def on_next(value: _T) -> None:
                 with lock:
-                    for items in open_buffers:
-                        items.append(value)
+                    items.append(value)
 
             def on_completed() -> None:
                 with lock:
-                    for items in open_buffers:
-                        observer.on_next(items)
+                    observer.on_next(items)
                     observer.on_completed()
 
-            arm()
-            subscription = source.subscribe(on_next, observer.on_error, on_completed, scheduler=scheduler_)
+            timer.disposable = timing.schedule_relative(span, tick)
+            subscription = subscribe_within(source, on_next, observer.on_error, on_completed, scheduler_)
             return CompositeDisposable(subscription, timer)
 
         return Observable(subscribe)
@@ -328,7 +288,7 @@ def buffer_with_time_or_count(
                     observer.on_completed()
 
             timer.disposable = timing.schedule_relative(span, look)
-            subscription = source.subscribe(on_next, observer.on_error, on_completed, scheduler=scheduler_)
+            subscription = subscribe_within(source, on_next, observer.on_error, on_completed, scheduler_)
             return CompositeDisposable(subscription, timer)
 
         return Observable(subscribe)
@@ -368,8 +328,8 @@ def _buffer_with_boundaries(boundaries: Observable[Any]) -> Callable[[Observable
             for subscribed, handler in ((source, on_next), (boundaries, on_boundary)):
                 subscription = SingleAssignmentDisposable()
                 subscriptions.add(subscription)
-                subscription.disposable = subscribed.subscribe(
-                    handler, observer.on_error, on_completed, scheduler=scheduler
+                subscription.disposable = subscribe_within(
+                    subscribed, handler, observer.on_error, on_completed, scheduler
                 )
             return subscriptions
 

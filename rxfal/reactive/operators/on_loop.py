@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from reactivex import Observable, abc
-from reactivex.disposable import Disposable, SingleAssignmentDisposable
 
+from rxfal.reactive.hops import running_loop
 from rxfal.reactive.iterate import BUFFER_SIZE, positive
-from rxfal.reactive.loop import running_loop
-from rxfal.reactive.scheduler import LoopScheduler
+
+from .on_thread import Crossing
 
 _T = TypeVar("_T")
 
@@ -57,49 +56,10 @@ def on_loop(
 
     def on_loop_(source: Observable[_T]) -> Observable[_T]:
         def subscribe(observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
-            gate = scheduler.gate if isinstance(scheduler, LoopScheduler) else None
-            holder = object()
-            waiting: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
-            subscription = SingleAssignmentDisposable()
-
-            is_scheduled = False
-
-            def hand_over(callback: Callable[..., None], *args: Any) -> None:
-                nonlocal is_scheduled
-                if not waiting and running_loop() is loop:
-                    callback(*args)
-                    return
-                waiting.append((callback, args))
-                if gate is not None and len(waiting) >= buffer_size:
-                    gate.close(holder)
-                if not is_scheduled:
-                    is_scheduled = True
-                    try:
-                        loop.call_soon_threadsafe(deliver)
-                    except RuntimeError:  # the loop is closed: nobody is left to deliver to
-                        dispose()
-
-            def deliver() -> None:
-                nonlocal is_scheduled
-                is_scheduled = False  # before the last look at `waiting`: what comes after it schedules itself
-                for _ in range(len(waiting)):  # no more: a source that never pauses must not keep the loop from others
-                    callback, args = waiting.popleft()
-                    callback(*args)
-                    if gate is not None and len(waiting) <= buffer_size // 2:
-                        gate.open(holder)
-
-            def dispose() -> None:
-                if gate is not None:
-                    gate.open(holder, for_good=True)
-                subscription.dispose()
-
-            subscription.disposable = source.subscribe(
-                lambda value: hand_over(observer.on_next, value),
-                lambda error: hand_over(observer.on_error, error),
-                lambda: hand_over(observer.on_completed),
-                scheduler=scheduler,
+            crossing = Crossing[_T](
+                observer, loop.call_soon_threadsafe, buffer_size, scheduler, is_there=lambda: running_loop() is loop
             )
-            return Disposable(dispose)
+            return crossing.subscribe_to(source, crossing.upstream)
 
         return Observable(subscribe)
 

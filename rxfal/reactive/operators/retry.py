@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from reactivex import Observable, abc
-from reactivex.disposable import SerialDisposable
+from reactivex.disposable import SerialDisposable, SingleAssignmentDisposable
 
+from rxfal.reactive.observer import subscribe_within
 from rxfal.reactive.scheduler import loop_scheduler
 
 from .arguments import check_count, check_number, check_predicate
@@ -96,7 +97,9 @@ def retry_backoff(
                 if is_final:
                     observer.on_error(error)
                 else:
-                    current.disposable = timing.schedule_relative(seconds, start)
+                    waiting = SingleAssignmentDisposable()  # in its place first: the pause may be over before it is set
+                    current.disposable = waiting
+                    waiting.disposable = timing.schedule_relative(seconds, start)
 
             def pause(error: Exception) -> float:
                 nonlocal backoff
@@ -106,11 +109,9 @@ def retry_backoff(
             def start(*_: Any) -> None:
                 nonlocal attempt
                 attempt += 1
-                subscription = SerialDisposable()
+                subscription = SingleAssignmentDisposable()
                 current.disposable = subscription
-                subscription.disposable = source.subscribe(
-                    on_next, on_error, observer.on_completed, scheduler=scheduler_
-                )
+                subscription.disposable = subscribe_within(source, on_next, on_error, observer.on_completed, scheduler_)
 
             start()
             return current

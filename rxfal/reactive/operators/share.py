@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Generic, TypeVar
 
 from reactivex import Observable, abc
-from reactivex.disposable import Disposable, SingleAssignmentDisposable
+from reactivex.disposable import Disposable
 from reactivex.notification import Notification, OnCompleted, OnError
 
+from rxfal.errors import TransportError
+from rxfal.reactive.background import current_loop
 from rxfal.reactive.gate import DemandGate
-from rxfal.reactive.loop import current_loop
+from rxfal.reactive.observer import ChainObserver, is_stream
 from rxfal.reactive.scheduler import LoopScheduler
 
 _T = TypeVar("_T")
@@ -38,75 +42,128 @@ def share() -> Callable[[Observable[_T]], Observable[_T]]:
 
 
 class _Shared(Generic[_T]):
-    """The subscribers of one shared source, each with the demand gate that it came with."""
+    """A source and the state that it is in: idle (None), connected, or ended.
+
+    The first subscriber connects it, to an event loop of this process or to none; the last one that leaves makes it
+    idle; the source's end ends it for good. Its loop may end before it does, and a process may fork: then it is idle
+    again, subscribers that live elsewhere are told, and the next one connects anew.
+    """
 
     def __init__(self, source: Observable[_T]) -> None:
-        self._source = source
-        self._lock = threading.RLock()
-        # Replaced, never changed: emitting needs no lock.
-        self._members: tuple[tuple[abc.ObserverBase[_T], DemandGate | None], ...] = ()
-        self._source_gate: DemandGate | None = None
-        self._connection: abc.DisposableBase = Disposable()
-        self._end: Notification[_T] | None = None
+        self.source = source
+        self.lock = threading.RLock()
+        self.state: _Connection[_T] | Notification[_T] | None = None
 
     def subscribe(
         self, observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
-        member = (observer, scheduler.gate if isinstance(scheduler, LoopScheduler) else None)
-        with self._lock:
-            end = self._end
-            if end is None:
-                self._members = (*self._members, member)
-            is_first = len(self._members) == 1
-        if end is not None:
-            end.accept(observer)
+        member = (observer, scheduler if isinstance(scheduler, LoopScheduler) else None)
+        lost = None
+        with self.lock:
+            if isinstance(self.state, _Connection) and self.state.is_lost():
+                lost, self.state = self.state, None
+            is_first = self.state is None
+            if self.state is None:
+                self.state = _Connection(self, scheduler)
+            state = self.state
+            if isinstance(state, _Connection):
+                state.members += (member,)
+        if lost is not None:
+            lost.on_loop_end(TransportError("the event loop that a shared stream ran on was closed", kind="cancelled"))
+        if not isinstance(state, _Connection):
+            state.accept(observer)
             return Disposable()
-        if (gate := member[1]) is not None:
-            gate.add_listener(self._balance)
+        if (timing := member[1]) is not None:
+            timing.gate.add_listener(state.balance)
         if is_first:
-            self._connect(scheduler)
-        self._balance()
-        return Disposable(partial(self._leave, member))
+            state.connect()
+        state.balance()
+        return Disposable(partial(state.leave, member))
 
-    def _connect(self, scheduler: abc.SchedulerBase | None) -> None:
-        if scheduler is None or isinstance(scheduler, LoopScheduler):
-            # The loop of the first subscriber, but a gate of the source's own.
-            scheduler = LoopScheduler(current_loop() if scheduler is None else scheduler.loop)
-            self._source_gate = scheduler.gate
-        connection = self._connection = SingleAssignmentDisposable()
-        connection.disposable = self._source.subscribe(
-            self._on_next,
-            lambda error: self._on_end(OnError(error)),
-            lambda: self._on_end(OnCompleted()),
-            scheduler=scheduler,
-        )
 
-    def _leave(self, member: tuple[abc.ObserverBase[_T], DemandGate | None]) -> None:
-        if (gate := member[1]) is not None:
-            gate.remove_listener(self._balance)
-        with self._lock:
-            self._members = tuple(other for other in self._members if other is not member)
-            connection = self._connection if not self._members and self._end is None else None
-        if connection is not None:
-            connection.dispose()
-        self._balance()
+_Member = tuple[abc.ObserverBase[_T], LoopScheduler | None]
 
-    def _balance(self) -> None:
+
+class _Connection(ChainObserver[_T]):
+    """The one subscription to the source; and its members, the present subscribers with their schedulers."""
+
+    __slots__ = ("_gate", "_loop", "_pid", "_shared", "_timing", "members")
+
+    def __init__(self, shared: _Shared[_T], scheduler: abc.SchedulerBase | None) -> None:
+        super().__init__(None, None, None)
+        self._shared = shared
+        self._pid = os.getpid()
+        self._timing = scheduler
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._gate: DemandGate | None = None
+        if isinstance(scheduler, LoopScheduler) or (scheduler is None and is_stream(shared.source)):
+            # The loop of the first subscriber, but a gate of the source's own: closed while any member's is.
+            self._loop = current_loop() if scheduler is None else scheduler.loop
+            self._timing = LoopScheduler(self._loop, consumer=self)
+            self._gate = self._timing.gate
+        self.members: tuple[_Member[_T], ...] = ()  # replaced, never changed: emitting needs no lock
+
+    def connect(self) -> None:
+        """Subscribe to the source."""
+        self.subscribe_to(self._shared.source, self._timing)
+
+    def is_lost(self) -> bool:
+        """Whether its loop was closed before the source ended, or belongs to the process that this one forked from."""
+        return self._pid != os.getpid() or (self._loop is not None and self._loop.is_closed())
+
+    def leave(self, member: _Member[_T]) -> None:
+        """Forget a member; the last one takes the source along."""
+        if (timing := member[1]) is not None:
+            timing.gate.remove_listener(self.balance)
+        with self._shared.lock:
+            self.members = tuple(other for other in self.members if other is not member)
+            is_last = not self.members and self._shared.state is self
+            if is_last:
+                self._shared.state = None
+        if is_last:
+            self.dispose()
+        self.balance()
+
+    def balance(self) -> None:
         """The source pauses while any present subscriber is full."""
-        with self._lock:
-            if self._source_gate is not None:
-                if any(gate is not None and gate.closed for _, gate in self._members):
-                    self._source_gate.close()
+        with self._shared.lock:
+            if self._gate is not None:
+                if any(timing is not None and timing.gate.closed for _, timing in self.members):
+                    self._gate.close()
                 else:
-                    self._source_gate.open()
+                    self._gate.open()
 
-    def _on_next(self, value: _T) -> None:
-        for observer, _ in self._members:
-            observer.on_next(value)
+    def on_next(self, value: _T) -> None:
+        if not self.is_stopped:
+            try:
+                for observer, _ in self.members:
+                    observer.on_next(value)
+            except BaseException as error:
+                self._next_failed(error)
 
-    def _on_end(self, end: Notification[_T]) -> None:
-        with self._lock:
-            self._end = end
-            members = self._members
+    def on_error(self, error: Exception) -> None:
+        if not self.is_stopped:
+            self._end(self._hand_on, OnError(error))
+
+    def on_completed(self) -> None:
+        if not self.is_stopped:
+            self._end(self._hand_on, OnCompleted())
+
+    def on_loop_end(self, error: Exception) -> None:
+        self.is_stopped = True
+        with self._shared.lock:
+            if self._shared.state is self:
+                self._shared.state = None
+            members, self.members = self.members, ()
+        if self._pid == os.getpid():
+            for observer, timing in members:
+                if timing is None or timing.loop is not self._loop:
+                    observer.on_error(error)
+
+    def _hand_on(self, end: Notification[_T]) -> None:
+        with self._shared.lock:
+            if self._shared.state is self:
+                self._shared.state = end
+            members = self.members
         for observer, _ in members:
             end.accept(observer)

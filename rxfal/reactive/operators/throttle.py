@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 from reactivex import Observable, abc, typing
 from reactivex.disposable import CompositeDisposable, SerialDisposable
 
+from rxfal.reactive.observer import subscribe_within
 from rxfal.reactive.scheduler import loop_scheduler
 
 from .arguments import check_span
@@ -98,7 +99,8 @@ def throttle_latest(
                     flush()
                     observer.on_completed()
 
-            return CompositeDisposable(source.subscribe(on_next, on_error, on_completed, scheduler=scheduler_), timer)
+            subscription = subscribe_within(source, on_next, on_error, on_completed, scheduler_)
+            return CompositeDisposable(subscription, timer)
 
         return Observable(subscribe)
 

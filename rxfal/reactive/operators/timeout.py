@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any, TypeVar
 
 from reactivex import Observable, abc, defer, from_future, throw, typing
@@ -13,10 +12,9 @@ from reactivex.internal.utils import is_future
 from reactivex.scheduler.scheduler import Scheduler
 
 from rxfal.errors import StreamTimeoutError
-from rxfal.reactive.gate import DemandGate
-from rxfal.reactive.loop import call_after_poll
 from rxfal.reactive.observer import OperatorObserver
-from rxfal.reactive.scheduler import TOLERANCE, LoopScheduler, clock_of, loop_scheduler
+from rxfal.reactive.scheduler import LoopScheduler, clock_of, loop_scheduler
+from rxfal.reactive.watchdog import Watchdog
 
 _T = TypeVar("_T")
 
@@ -46,6 +44,7 @@ def timeout(
 
     Raises:
         TypeError: For a `duetime` that is no time, or an `other` that is neither Observable nor future.
+        ValueError: For a silence below 0.
 
     Examples:
         >>> import reactivex as rx
@@ -55,6 +54,8 @@ def timeout(
     """
     if not isinstance(duetime, int | float | timedelta | datetime):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"timeout takes seconds, a timedelta or a datetime, not {duetime!r}")
+    if not isinstance(duetime, datetime) and not Scheduler.to_seconds(duetime) >= 0.0:
+        raise ValueError(f"timeout takes a silence of 0 seconds or more, not {duetime!r}")
     if not (other is None or isinstance(other, Observable) or is_future(other)):
         raise TypeError(f"timeout goes on with an Observable or a future, not {other!r}")
     if other is None:
@@ -78,8 +79,12 @@ def timeout(
                 limited = OperatorObserver[_T](observer)
                 timer = timing.schedule_absolute(duetime, expire)
             else:
-                limited = _SilenceObserver(observer, Scheduler.to_seconds(duetime), timing, expire)
-                timer = limited.watch()
+                limited = _SilenceObserver[_T](observer, timing)
+                gate = timing.gate if isinstance(timing, LoopScheduler) else None
+                seconds = Scheduler.to_seconds(duetime)
+                watchdog = Watchdog(seconds, limited.since, limited.clock, expire, timing, gate)
+                watchdog.start()
+                timer = Disposable(watchdog.stop)
             return CompositeDisposable(limited.subscribe_to(source, scheduler_), current, timer)
 
         return Observable(subscribe)
@@ -88,30 +93,24 @@ def timeout(
 
 
 class _SilenceObserver(OperatorObserver[_T]):
-    """Hands items on and notes the time of each, which one timer compares now and then."""
+    """Hands items on and notes the time of each, which a watchdog compares now and then.
 
-    __slots__ = ("_clock", "_expire", "_gate", "_last", "_scheduler", "_seconds", "_timer")
+    Attributes:
+        clock: The time in seconds, less all for which the gate was closed.
+    """
 
-    def __init__(
-        self,
-        observer: abc.ObserverBase[_T],
-        seconds: float,
-        scheduler: abc.SchedulerBase,
-        expire: Callable[[], None],
-    ) -> None:
+    __slots__ = ("_gate", "_now", "_since", "clock")
+
+    def __init__(self, observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase) -> None:
         super().__init__(observer)
-        self._seconds = seconds
-        self._scheduler = scheduler
-        self._expire = expire
-        self._gate = scheduler.gate if isinstance(scheduler, LoopScheduler) else _NoGate(scheduler)
-        self._clock = clock_of(scheduler)
-        self._last = self._gate.clock()
-        self._timer = SerialDisposable()
+        self._gate = scheduler.gate if isinstance(scheduler, LoopScheduler) else None
+        self._now = clock_of(scheduler)
+        self.clock = self._now if self._gate is None else self._gate.clock
+        self._since = self.clock()
 
-    def watch(self) -> abc.DisposableBase:
-        """Start the timer."""
-        self._arm()
-        return CompositeDisposable(self._timer, Disposable(lambda: self._gate.remove_listener(self._resume)))
+    def since(self) -> float:
+        """When the last item was handed on."""
+        return self._since
 
     def on_next(self, value: _T) -> None:
         if not self.is_stopped:
@@ -119,53 +118,8 @@ class _SilenceObserver(OperatorObserver[_T]):
                 self._on_next(value)
             except BaseException as error:
                 self._next_failed(error)
-            self._last = self._clock() - self._gate.paused  # its clock, short of a pause in progress; cheaper than that
-
-    def _remaining(self) -> float:
-        return self._seconds - (self._gate.clock() - self._last)
-
-    def _arm(self) -> None:
-        self._timer.disposable = self._scheduler.schedule_relative(self._remaining(), self._check)
-
-    def _check(self, *_: Any) -> None:
-        if self._gate.closed:
-            self._gate.add_listener(self._resume)
-            self._resume()  # it may have opened between the two lines
-        elif self._remaining() > TOLERANCE:
-            self._arm()
-        elif isinstance(self._scheduler, LoopScheduler):
-            confirm = partial(self._confirm, self._last)
-            self._timer.disposable = Disposable(call_after_poll(self._scheduler.loop, confirm).cancel)
-        else:
-            self._expire()
-
-    def _confirm(self, last_before_poll: float) -> None:
-        if self._timer.is_disposed:
-            pass
-        elif self._gate.closed or self._last != last_before_poll or self._remaining() > TOLERANCE:
-            self._check()
-        else:
-            self._expire()
-
-    def _resume(self) -> None:
-        if not self._gate.closed:
-            self._gate.remove_listener(self._resume)
-            self._arm()
-
-
-class _NoGate(DemandGate):
-    """The gate of a scheduler that carries none: always open, on that scheduler's own clock."""
-
-    def __init__(self, scheduler: abc.SchedulerBase) -> None:
-        self.closed = False
-        self.paused = 0.0
-        self._scheduler = scheduler
-
-    def clock(self) -> float:
-        return Scheduler.to_seconds(self._scheduler.now)
-
-    def remove_listener(self, listener: Callable[[], None]) -> None:
-        """Nobody listens to a gate that never moves."""
+            now = self._now()  # with the next line the gate's clock, short of a pause in progress; cheaper than that
+            self._since = now if self._gate is None else now - self._gate.paused
 
 
 def _expired(duetime: typing.AbsoluteOrRelativeTime) -> StreamTimeoutError:

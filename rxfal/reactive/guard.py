@@ -1,0 +1,69 @@
+"""A scheduler whose failures end the subscription.
+
+reactivex's `observe_on` and `delay` keep a queue, and mark it as being emptied before they schedule that. When the
+scheduler raises, the error joins the queue behind the items, and nobody empties it any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, TypeVar
+
+from reactivex import Observable, abc, typing
+from reactivex.disposable import Disposable
+from reactivex.scheduler.scheduler import Scheduler
+
+_T = TypeVar("_T")
+_TState = TypeVar("_TState")
+
+
+class GuardedScheduler(Scheduler):
+    """Schedules on another scheduler, and tells an observer when that one refuses.
+
+    Args:
+        scheduler: The other one.
+        observer: Gets what the other one raises, as `on_error`.
+    """
+
+    def __init__(self, scheduler: abc.SchedulerBase, observer: abc.ObserverBase[Any]) -> None:
+        self._scheduler = scheduler
+        self._observer = observer
+
+    @property
+    def now(self) -> datetime:
+        return self._scheduler.now
+
+    def schedule(self, action: typing.ScheduledAction[_TState], state: _TState | None = None) -> abc.DisposableBase:
+        return self._guarded(self._scheduler.schedule, action, state)
+
+    def schedule_relative(
+        self, duetime: typing.RelativeTime, action: typing.ScheduledAction[_TState], state: _TState | None = None
+    ) -> abc.DisposableBase:
+        return self._guarded(self._scheduler.schedule_relative, duetime, action, state)
+
+    def schedule_absolute(
+        self, duetime: typing.AbsoluteTime, action: typing.ScheduledAction[_TState], state: _TState | None = None
+    ) -> abc.DisposableBase:
+        return self._guarded(self._scheduler.schedule_absolute, duetime, action, state)
+
+    def _guarded(self, schedule: Callable[..., abc.DisposableBase], *args: Any) -> abc.DisposableBase:
+        try:
+            return schedule(*args)
+        except Exception as error:
+            self._observer.on_error(error)
+            return Disposable()
+
+
+def guarded(
+    operator: Callable[[abc.SchedulerBase], Callable[[Observable[_T]], Observable[_T]]], scheduler: abc.SchedulerBase
+) -> Callable[[Observable[_T]], Observable[_T]]:
+    """An operator of reactivex on a guarded scheduler."""
+
+    def guarded_(source: Observable[_T]) -> Observable[_T]:
+        def subscribe(observer: abc.ObserverBase[_T], outer: abc.SchedulerBase | None = None) -> abc.DisposableBase:
+            return operator(GuardedScheduler(scheduler, observer))(source).subscribe(observer, scheduler=outer)
+
+        return Observable(subscribe)
+
+    return guarded_

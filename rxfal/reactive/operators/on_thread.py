@@ -1,0 +1,187 @@
+"""`on_thread`: items cross to a thread that takes callbacks, such as a user interface's."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from reactivex import Observable, abc
+
+from rxfal.errors import TransportError
+from rxfal.reactive.gate import DemandGate
+from rxfal.reactive.iterate import BUFFER_SIZE, positive
+from rxfal.reactive.observer import OperatorObserver
+from rxfal.reactive.scheduler import LoopScheduler
+
+_T = TypeVar("_T")
+
+TURN = 0.008
+"""Seconds that one turn of the other thread delivers for, so that it has time for its own work between them."""
+
+
+def on_thread(
+    post: Callable[[Callable[[], None]], object], *, buffer_size: int = BUFFER_SIZE
+) -> Callable[[Observable[_T]], Observable[_T]]:
+    """Hand the items, and the end, to a thread that takes callbacks, in order and from any thread.
+
+    Nothing blocks, and nothing is lost: the sources pause when `buffer_size` items wait for the thread. A turn delivers
+    for 8 ms at most, so that a flood leaves the thread time for its own work.
+
+        --1--2--3--|
+          on_thread(post)
+        --1--2--3--|          (each in a call that the thread makes)
+
+    Emits when: the thread runs what was posted. Pauses when: `buffer_size` items wait. Ends when: the source ends,
+    after the last item; or when `post` says that the thread is gone. Cancels when: disposed; then nothing that waits is
+    delivered any more.
+
+    Args:
+        post: Has the thread call a function without arguments. It may be called from any thread, never blocks, and
+            raises RuntimeError when the thread is gone, which disposes the subscription.
+        buffer_size: Items that may wait for the thread before the sources are paused.
+
+    Returns:
+        An operator.
+
+    Raises:
+        TypeError: For a `post` that can't be called.
+        ValueError: For a `buffer_size` below 1.
+
+    Examples:
+        >>> import queue, reactivex as rx
+        >>> from rxfal import from_observable, operators as ops
+        >>> calls = queue.SimpleQueue()
+        >>> subscription = from_observable(rx.of(1, 2)).pipe(ops.on_thread(calls.put)).subscribe(print)
+        >>> calls.get()()  # the thread's own loop, here by hand
+        1
+        2
+    """
+    if not callable(post):
+        raise TypeError(f"on_thread takes a function that posts a callback to a thread, not {post!r}")
+    positive(buffer_size)
+
+    def on_thread_(source: Observable[_T]) -> Observable[_T]:
+        def subscribe(observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
+            crossing = Crossing[_T](observer, post, buffer_size, scheduler)
+            return crossing.subscribe_to(source, crossing.upstream)
+
+        return Observable(subscribe)
+
+    return on_thread_
+
+
+class Crossing(OperatorObserver[_T]):
+    """The queue between two threads, and the consumer of what is on the near side of it.
+
+    Args:
+        observer: On the far side.
+        post: Has the far side's thread call a function.
+        size: Items that may wait.
+        scheduler: The subscription's.
+        is_there: Whether this is the far side's thread already; then nothing needs to wait.
+
+    Attributes:
+        upstream: The scheduler for the near side.
+    """
+
+    __slots__ = (
+        "_downstream",
+        "_gate",
+        "_has_left",
+        "_is_posted",
+        "_is_there",
+        "_post",
+        "_size",
+        "_waiting",
+        "upstream",
+    )
+
+    def __init__(
+        self,
+        observer: abc.ObserverBase[_T],
+        post: Callable[[Callable[[], None]], object],
+        size: int,
+        scheduler: abc.SchedulerBase | None,
+        is_there: Callable[[], bool] = lambda: False,
+    ) -> None:
+        super().__init__(observer)
+        self._post = post
+        self._size = size
+        self._is_there = is_there
+        self._waiting: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
+        self._is_posted = False
+        self._has_left = False
+        self._gate: DemandGate | None = None
+        self._downstream: LoopScheduler | None = None
+        self.upstream = scheduler
+        if isinstance(scheduler, LoopScheduler):
+            self._gate = scheduler.gate
+            self._downstream = scheduler
+            self.upstream = LoopScheduler(scheduler.loop, scheduler.gate, self)
+
+    def on_next(self, value: _T) -> None:
+        if not self.is_stopped:
+            try:
+                self._cross(self._on_next, value)
+            except BaseException as error:
+                self._next_failed(error)
+
+    def on_error(self, error: Exception) -> None:
+        if not self.is_stopped:
+            self._end(self._cross, self._on_error, error)
+
+    def on_completed(self) -> None:
+        if not self.is_stopped:
+            self._end(self._cross, self._on_completed)
+
+    def on_loop_end(self, error: Exception) -> None:
+        self.on_error(error)
+
+    def dispose(self) -> None:
+        super().dispose()
+        self._has_left = True
+        if self._gate is not None:
+            self._gate.open(self)
+
+    def _cross(self, callback: Callable[..., object], *args: Any) -> None:
+        waiting = self._waiting
+        if not waiting and self._is_there():
+            callback(*args)
+            return
+        waiting.append((callback, args))
+        if self._gate is not None and len(waiting) >= self._size:
+            self._gate.close(self)
+            if self._has_left or len(waiting) <= self._size // 2:  # meanwhile, on the other thread
+                self._gate.open(self)
+        if not self._is_posted:
+            self._post_turn()
+
+    def _post_turn(self) -> None:
+        self._is_posted = True
+        try:
+            self._post(self._deliver)
+        except RuntimeError as error:  # the other side is gone
+            self.dispose()
+            consumer = None if self._downstream is None else self._downstream.consumer
+            if consumer is not None and consumer.is_pulling:
+                gone = TransportError("the thread or event loop that items were to cross to is gone", kind="cancelled")
+                gone.__cause__ = error
+                consumer.on_error(gone)
+
+    def _deliver(self) -> None:
+        self._is_posted = False  # before the last look at `waiting`: what comes after that posts a turn of its own
+        until = time.monotonic() + TURN
+        waiting = self._waiting
+        try:
+            for _ in range(len(waiting)):  # what comes meanwhile waits for the next turn
+                if not waiting or time.monotonic() > until:
+                    break
+                callback, args = waiting.popleft()
+                callback(*args)
+                if self._gate is not None and len(waiting) <= self._size // 2:
+                    self._gate.open(self)
+        finally:
+            if waiting and not self._is_posted:
+                self._post_turn()
