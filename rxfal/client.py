@@ -39,8 +39,9 @@ class Client(Verbs):
 
     Examples:
         >>> from rxfal.testing import FalServer
-        >>> with FalServer(models=True, pace=0) as server, Client(server.key, config=server.config()) as client:
-        ...     client.stream("fal-ai/any-llm", {"prompt": "hi"}).count().run() > 1
+        >>> with FalServer(models=True, pace=0) as server:
+        ...     with Client(server.key, config=server.config()) as client:
+        ...         client.stream("fal-ai/any-llm", {"prompt": "hi"}).count().run() > 1
         True
     """
 

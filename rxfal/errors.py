@@ -230,7 +230,7 @@ class StreamTimeoutError(ApiError, TimeoutError):
 
     Examples:
         >>> print(StreamTimeoutError(2.5))
-        nothing came for 2.5 seconds; wait longer with timeout=..., or for ever with timeout=None (status 408)
+        nothing came for 2.5 seconds; wait longer with timeout=..., ... (status 408)
     """
 
     def __init__(

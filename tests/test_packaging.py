@@ -1,5 +1,6 @@
 """What an installed rxfal promises: one version, types, a cheap pytest plugin, and a documented public face."""
 
+import doctest
 import inspect
 import itertools
 import re
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import rxfal
+import rxfal.operators
 import rxfal.testing
 from rxfal import errors
 from rxfal._version import __version__
@@ -59,6 +61,15 @@ def test_every_error_is_a_name_of_the_package() -> None:
 
 def test_everything_public_is_documented() -> None:
     assert [name for name, value in _public(rxfal, rxfal.testing) if not inspect.getdoc(value)] == []
+
+
+def test_examples_fit_the_column_of_the_documentation() -> None:
+    parse = doctest.DocTestParser().get_examples
+    for name, value in _public(rxfal, rxfal.testing, rxfal.operators):
+        is_ours = getattr(value, "__module__", "rxfal").startswith("rxfal")
+        for example in parse(inspect.getdoc(value) or "") if is_ours else ():
+            lines = [f">>> {line}" for line in example.source.splitlines()] + example.want.splitlines()
+            assert max(map(len, lines)) <= 98, f"{name}: {lines}; see docs/assets/pages.css"
 
 
 def _public(*modules: Any) -> Iterator[tuple[str, Any]]:

@@ -103,9 +103,10 @@ class Lifecycle(BaseModel):
     Examples:
         >>> Lifecycle.of("1h").headers()["X-Fal-Object-Lifecycle"]
         '{"expiration_duration_seconds":3600}'
-        >>> Lifecycle.of({"initial_acl": {"default": "forbid", "rules": [{"user": "me", "decision": "allow"}]}})
+        >>> mine = {"default": "forbid", "rules": [{"user": "me", "decision": "allow"}]}
+        >>> Lifecycle.of({"initial_acl": mine})
         Lifecycle(expiration_duration_seconds=None, initial_acl=Access(default='forbid', ...
-        >>> Lifecycle.of({"expires_in": "1d", "initial_acl": {"default": "hide"}}).expiration_duration_seconds
+        >>> Lifecycle.of({"expires_in": "1d", "initial_acl": mine}).expiration_duration_seconds
         86400
     """
 
