@@ -139,11 +139,10 @@ class StreamCall:
         deadline = Deadline(self._response_timeout)
         request, token = self._request, None
         if self._input.uploads:
-            async with deadline.limit(self._late("the files of the input were still being uploaded")):
-                request = self._with_input(await self._input.resolve(uploader(self.http)))
+            late = self._late("the files of the input were still being uploaded")
+            request = self._with_input(await deadline.limit(self._input.resolve(uploader(self.http)), late))
         if self._auth == "token":
-            async with deadline.limit(self._late("the short-lived token had not come")):
-                token = await self._token()
+            token = await deadline.limit(self._token(), self._late("the short-lived token had not come"))
             request = replace(request, auth=False, token=token)
         request_id: str | None = None
         try:

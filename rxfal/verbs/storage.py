@@ -274,9 +274,18 @@ async def _send(http: Http, file: Upload, headers: Mapping[str, str], progress: 
             body=encode_json({"file_name": file.name, "content_type": file.content_type}),
             retry="idempotent",
         )
-        place: _Place = await http.fetch_json(initiate, _Place)
+        place = await _place(http, initiate)
         await _put(http, place.put(http.config, label), file, contents, progress)
     return Uploaded(place.file_url, file.name, file.content_type, contents.size)
+
+
+async def _place(http: Http, initiate: Request) -> _Place:
+    try:
+        return await http.fetch_json(initiate, _Place)
+    except DecodeError as error:
+        message = error.message
+    # Another error: the address in the answer may be signed, and the first has it in its data, causes and frames.
+    raise DecodeError(message, data=b"", endpoint=initiate.endpoint)
 
 
 async def _put(

@@ -47,13 +47,7 @@ class Decompressor:
         self._ended = False
 
     def feed(self, data: bytes) -> None:
-        """Take in compressed bytes; `take` gives what they stand for.
-
-        Raises:
-            DecodeError: The encoding is not known.
-        """
-        if self._inflate is None:
-            self._inflate = self._begin(data)
+        """Take in compressed bytes; `take` gives what they stand for."""
         if not self._ended:
             self._left += data
 
@@ -61,10 +55,12 @@ class Decompressor:
         """The next decompressed bytes; none when more has to be fed first.
 
         Raises:
-            DecodeError: The bytes are not what the encoding says.
+            DecodeError: The bytes are not what the encoding says, or the encoding is not known.
         """
         data = b""
-        while self._inflate is not None and not data:
+        while not data and (self._left or self._inflate is not None):
+            if self._inflate is None:
+                self._inflate = self._begin()
             if self._inflate.eof:
                 if len(self._left) < len(_GZIP_MAGIC):
                     break
@@ -75,11 +71,7 @@ class Decompressor:
             try:
                 data = self._inflate.decompress(self._left, _STEP)
             except zlib.error as error:
-                raise DecodeError(
-                    f"the body is not the {self._encoding} that its Content-Encoding says",
-                    data=self._left[:200],
-                    endpoint=self._endpoint,
-                ) from error
+                raise self._error(f"the body is not the {self._encoding} that its Content-Encoding says") from error
             self._left = self._inflate.unconsumed_tail or self._inflate.unused_data
             if not self._left:
                 break
@@ -98,18 +90,19 @@ class Decompressor:
                 endpoint=self._endpoint,
             )
 
-    def _begin(self, data: bytes) -> Any:
+    def _begin(self) -> Any:
         match self._encoding:
             case "gzip" | "x-gzip":
                 return zlib.decompressobj(_GZIP_OR_ZLIB)
             case "deflate":
                 # Meant is the format of zlib, which begins with an 8 in the lower half of the byte; some servers send
                 # what it holds without it.
-                return zlib.decompressobj(_GZIP_OR_ZLIB if data[0] & 0x0F == 8 else _BARE_DEFLATE)
+                return zlib.decompressobj(_GZIP_OR_ZLIB if self._left[0] & 0x0F == 8 else _BARE_DEFLATE)
             case _:
-                raise DecodeError(
+                raise self._error(
                     f"the body has the Content-Encoding {self._encoding[:80]!r}, which rxfal can't decode and did not "
-                    'ask for; ask for none with the header {"Accept-Encoding": "identity"}',
-                    data=data[:200],
-                    endpoint=self._endpoint,
+                    'ask for; ask for none with the header {"Accept-Encoding": "identity"}'
                 )
+
+    def _error(self, message: str) -> DecodeError:
+        return DecodeError(message, data=self._left[:200], endpoint=self._endpoint)

@@ -4,12 +4,14 @@ Knows the event loop's clock, and nothing of what is done.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from rxfal.errors import FalError
 
 __all__ = ["Deadline"]
+
+_T = TypeVar("_T")
 
 
 class Deadline:
@@ -30,25 +32,20 @@ class Deadline:
         """How many seconds are left of it, `most` at most."""
         return most if self._at is None else max(0.0, min(most, self._at - self._loop.time()))
 
-    @asynccontextmanager
-    async def limit(self, failure: Callable[[float], FalError]) -> AsyncGenerator[None]:
-        """End the block when the time is over.
+    async def limit(self, work: Awaitable[_T], failure: Callable[[float], FalError]) -> _T:
+        """What the work gives, or an error when the time is over first, and then the work is cancelled.
 
         Args:
-            failure: Makes the error to raise then, from the seconds of the whole.
+            work: What has to be done.
+            failure: Makes the error, from the seconds of the whole.
         """
         limit = asyncio.timeout_at(self._at)
         try:
             async with limit:
-                yield
+                return await work
         except TimeoutError:
             if not limit.expired():
                 raise
-        else:
-            return
         assert self.seconds is not None
-        late = failure(self.seconds)
-        try:
-            raise late
-        finally:
-            late.__context__ = None  # the cancellation, which has the frames of all that was cut off
+        # Outside of the clause: the context would have the frames of all that was cancelled, headers and all.
+        raise failure(self.seconds)

@@ -253,7 +253,7 @@ _WHAT: dict[TransportKind, str] = {
     "timeout": "connecting to {address} took too long; look at the network, or raise connect_timeout in Config",
     "connection": "the connection to {address} failed",
 }
-_NO_HTTP = "what {address} answers is not proper HTTP; look at the address, and at any proxy in between"
+_NO_HTTP = "what {address} answers is not proper HTTP ({what}); look at the address, and at any proxy in between"
 _RESET = {errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED, errno.ENOTCONN}
 
 
@@ -284,7 +284,8 @@ def transport_error(
         message = _CLIENT_CLOSED
     elif (bad := _no_http(chain)) is not None:
         # Its first line says what is wrong, the others show the place.
-        message = _and(_NO_HTTP.format(address=address), _shown(bad.message.partition("\n")[0], secrets).rstrip(":"))
+        what = _shown(bad.message.partition("\n")[0], secrets).rstrip(":") or type(bad).__name__
+        message = _NO_HTTP.format(address=address, what=what)
     else:
         message = _WHAT[kind].format(address=address)
         if kind == "connection":

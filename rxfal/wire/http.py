@@ -149,8 +149,7 @@ class Http:
             )
             return _timeout(seconds, message, request, attempt)
 
-        async with deadline.limit(late):
-            session, response = await self._send_with_retries(request, deadline, attempt)
+        session, response = await deadline.limit(self._send_with_retries(request, deadline, attempt), late)
         try:
             yield response
         finally:
@@ -212,10 +211,14 @@ class Http:
             )
             return _timeout(seconds, message, request, attempt)
 
-        async with deadline.limit(late):
-            async for each in self._attempts(request, deadline):
-                with each:
-                    return await self._fetch_once(request, deadline, attempt)
+        return await deadline.limit(self._fetch_with_retries(request, deadline, attempt), late)
+
+    async def _fetch_with_retries(
+        self, request: Request, deadline: Deadline, attempt: Attempt
+    ) -> tuple[bytes, Secrets]:
+        async for each in self._attempts(request, deadline):
+            with each:
+                return await self._fetch_once(request, deadline, attempt)
         raise AssertionError("retries end with a result or an error")
 
     async def _fetch_once(self, request: Request, deadline: Deadline, attempt: Attempt) -> tuple[bytes, Secrets]:

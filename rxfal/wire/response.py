@@ -123,7 +123,7 @@ class Response:
                     decompressor.close()
                     break
                 decompressor.feed(compressed)
-                del compressed
+                del compressed  # as in `read`
             return data
         except DecodeError as error:
             failure = unshown(error, self.secrets)
