@@ -263,6 +263,8 @@ class TransportError(FalError):
 class DecodeError(FalError):
     """An answer that can't be decoded, or does not fit the `output` type: `data` has it as it came.
 
+    `ops.text` and `ops.deltas` end with it when no event was of a shape that they know; `data` is the first event.
+
     Args:
         message: What is wrong with it.
         data: The raw bytes.

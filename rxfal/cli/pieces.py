@@ -10,6 +10,7 @@ from reactivex import GroupedObservable, Observable
 
 from rxfal import ServerSentEvent
 from rxfal import operators as ops
+from rxfal.verbs.text_reader import reader
 
 from .media import Media, media_in
 
@@ -76,8 +77,10 @@ def pieces(style: Style | None = None, *, files: bool = True) -> Callable[[Obser
     return written
 
 
+_read = reader("output", 0)
+
 _WRITTEN: dict[Style, Callable[[Observable[Any]], Observable[Any]]] = {
-    Style.TEXT: ops.deltas(),
+    Style.TEXT: rx.compose(ops.filter(lambda event: _read(event) is not None), ops.deltas()),
     Style.JSON: ops.map(lambda event: json.dumps(event, ensure_ascii=False) + "\n"),
     Style.BINARY: ops.map(bytes),
     Style.MEDIA: ops.map(media_in),
@@ -85,10 +88,7 @@ _WRITTEN: dict[Style, Callable[[Observable[Any]], Observable[Any]]] = {
 
 
 def _suited_to(event: Any) -> Style:
-    found: list[str] = []
-    rx.of(event).pipe(ops.text()).subscribe(found.append, on_error=lambda _: None)
-    # The first event of an OpenAI-compatible route has choices, but often a role and no text yet.
-    return Style.TEXT if found or (isinstance(event, dict) and "choices" in event) else Style.JSON
+    return Style.JSON if _read(event) is None else Style.TEXT
 
 
 def wire_form(event: ServerSentEvent) -> str:

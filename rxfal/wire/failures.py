@@ -166,6 +166,9 @@ def _decoded(body: bytes) -> Any:
         return body.decode("utf-8", "replace").strip() or None
 
 
+_WORDS = ("detail", "message", "error", "msg", "errorText")
+
+
 def _text_of(value: Any) -> str:
     """What a body says in words, on one short line."""
     if isinstance(value, str):
@@ -176,7 +179,7 @@ def _text_of(value: Any) -> str:
         return "; ".join(part for part in parts[:5] if part) + more
     if isinstance(value, dict):
         body = cast(dict[str, Any], value)
-        return next((text for name in ("detail", "message", "error", "msg") if (text := _text_of(body.get(name)))), "")
+        return next((text for name in _WORDS if (text := _text_of(body.get(name)))), "")
     return ""
 
 

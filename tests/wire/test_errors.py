@@ -104,6 +104,7 @@ def response_error(status: int, body: bytes = b"", sent: Sent = "key", **headers
         (b'{"detail": "no such thing"}', "no such thing"),
         (b'{"message": "no such thing"}', "no such thing"),
         (b'{"error": {"message": "no such thing"}}', "no such thing"),
+        (b'{"type": "error", "errorText": "no such thing"}', "no such thing"),
         (b'{"error": "no such thing"}', "no such thing"),
         (b'{"detail": {"message": "no such thing"}}', "no such thing"),
         (b'{"detail": null, "message": "no such thing"}', "no such thing"),
