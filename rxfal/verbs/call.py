@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -23,6 +22,7 @@ from rxfal.errors import (
 )
 from rxfal.reactive.observer import check_callbacks
 from rxfal.wire.config import Config
+from rxfal.wire.credentials import ask
 from rxfal.wire.deadline import Deadline
 from rxfal.wire.endpoints import Endpoint, encode_query
 from rxfal.wire.failures import unshown
@@ -202,18 +202,11 @@ class StreamCall:
     async def _token(self) -> SecretStr:
         if self._token_provider is None:
             return await self._tokens.token(self.endpoint.alias)
-        try:
-            token = self._token_provider(self.endpoint.stream_url(Config(), path=self._path).path.strip("/"))
-            if inspect.isawaitable(token):
-                token = await token
-        except Exception as error:
-            raise CredentialsError(f"token_provider failed with {type(error).__name__}: {error}") from error
-        if not token or not isinstance(token, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise CredentialsError(
-                f"token_provider gave {type(token).__name__} instead of a token: return a non-empty text",
-                endpoint=self.endpoint.id,
-            )
-        return SecretStr(token)
+        app = self.endpoint.stream_url(Config(), path=self._path).path.strip("/")
+        token = await ask(self._token_provider, app, what="token_provider", endpoint=self.endpoint.id)
+        if not token.get_secret_value():
+            raise CredentialsError("token_provider gave an empty text instead of a token", endpoint=self.endpoint.id)
+        return token
 
 
 def _checked_seconds(name: str, seconds: float | None) -> float | None:

@@ -117,13 +117,14 @@ def hidden(given: _T | str) -> _T | SecretStr:
     return SecretStr(given) if isinstance(given, str) else given
 
 
-async def ask(function: Callable[..., Any], *args: Any, what: str) -> SecretStr:
+async def ask(function: Callable[..., Any], *args: Any, what: str, endpoint: str | None = None) -> SecretStr:
     """The secret that a function of the user's gives, sync or async.
 
     Args:
         function: The function.
         args: What it is called with.
         what: What it is called in messages.
+        endpoint: What it is asked for.
 
     Raises:
         CredentialsError: It failed, or gave something else.
@@ -132,12 +133,12 @@ async def ask(function: Callable[..., Any], *args: Any, what: str) -> SecretStr:
         given = function(*args)
         given = hidden(await given if inspect.isawaitable(given) else given)
     except Exception as error:
-        raise CredentialsError(f"{what} failed with {type(error).__name__}") from error
+        raise CredentialsError(f"{what} failed with {type(error).__name__}", endpoint=endpoint) from error
     if isinstance(given, SecretStr):
         return given
     kind = type(given).__name__
     del given
-    raise CredentialsError(f"{what} gave {kind} instead of a text")
+    raise CredentialsError(f"{what} gave {kind} instead of a text", endpoint=endpoint)
 
 
 def _checked(secret: SecretStr) -> SecretStr | None:

@@ -62,12 +62,18 @@ class Secrets:
 
     def mask_value(self, value: Any) -> Any:
         """A JSON value with asterisks in the place of the secrets, in the names of its fields too."""
+        if not self._texts:
+            return value
+        whole = json.dumps(value, ensure_ascii=False)  # to look through one long text is faster than through many short
+        return value if self.mask(whole) == whole else self._masked(value)
+
+    def _masked(self, value: Any) -> Any:
         if isinstance(value, str):
             return self.mask(value)
         if isinstance(value, list):
-            return [self.mask_value(item) for item in cast(list[Any], value)]
+            return [self._masked(item) for item in cast(list[Any], value)]
         if isinstance(value, dict):
-            return {self.mask(name): self.mask_value(item) for name, item in cast(dict[str, Any], value).items()}
+            return {self.mask(name): self._masked(item) for name, item in cast(dict[str, Any], value).items()}
         return value
 
     def mask_bytes(self, data: bytes) -> bytes:
@@ -78,7 +84,7 @@ class Secrets:
         except (ValueError, RecursionError):
             pass
         else:
-            if repr(masked) != repr(value):
+            if masked is not value:
                 data = to_json(masked)
         return self.mask(data.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 
