@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: help demo test test-lowest lint format docs docs-serve picture bench clean
+.PHONY: help demo test test-lowest lint format docs docs-serve picture stubs bench clean
 
 help:
 	@echo "make demo    watch several models stream at once, from a server on this machine"
@@ -18,6 +18,7 @@ help:
 	@echo "make docs    build the documentation into site/"
 	@echo "make docs-serve  build it again at each change, at http://127.0.0.1:8000"
 	@echo "make picture take the documentation's picture of the demo anew (on Linux or macOS)"
+	@echo "make stubs   write what type checkers read of the operators, after a change of their signatures"
 	@echo "make bench   run the benchmarks and print their tables"
 	@echo "make format  let ruff put imports and layout in order"
 	@echo "make clean   remove what the other targets made"
@@ -51,6 +52,9 @@ docs-serve: $(VENV)/.ready-dev
 
 picture: $(VENV)/.ready-dev
 	@$(BIN)/python .ci/demo_picture.py
+
+stubs: $(VENV)/.ready-dev
+	@$(BIN)/python -m stubs.generate
 
 bench: $(VENV)/.ready-bench
 	@$(BIN)/python -m benchmarks

@@ -26,7 +26,7 @@ from rxfal.errors import (
 from rxfal.reactive.concurrent import Mapped
 from rxfal.reactive.iterate import iterate
 from rxfal.reactive.merge import Tagged, merge
-from rxfal.reactive.stream import ConnectableStream, Stream, from_observable
+from rxfal.reactive.stream import ConnectableStream, GroupedStream, Stream, from_observable
 from rxfal.verbs.call import ResponseInfo
 from rxfal.verbs.files import File
 from rxfal.verbs.inputs import Uploaded
@@ -49,6 +49,7 @@ __all__ = [
     "EventTooLargeError",
     "FalError",
     "File",
+    "GroupedStream",
     "Lifecycle",
     "Mapped",
     "ResponseInfo",

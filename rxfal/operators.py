@@ -5,9 +5,11 @@
 `timeout`, the buffers, `map`, `filter` and `share` are rxfal's versions of reactivex's, with the same arguments and the
 same marbles: cheaper per item, on the event loop instead of a thread per timer, and aware of backpressure. `text`,
 `deltas`, `throttle_latest`, `retry_backoff` and `on_loop` are made for streams of models.
+
+Type checkers read `operators.pyi` beside this file; after a change of the names here, `make stubs` writes it anew.
 """
 
-from reactivex import operators as _rx
+import reactivex.operators as _rx
 from reactivex.operators import *  # noqa: F403  # pyright: ignore[reportWildcardImportFromLibrary]
 
 from rxfal.reactive.operators.buffer import buffer, buffer_with_count, buffer_with_time, buffer_with_time_or_count

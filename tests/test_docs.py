@@ -5,44 +5,22 @@ embedded server. Blocks with a bare `await` run on the page's event loop, the ot
 says `no-run` is only compiled. Test functions on a page then run with the fixtures that they name.
 """
 
-import ast
 import asyncio
 import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 import rxfal.client
 from rxfal.testing import FalServer
+from tests.pages import PAGES, ROOT, blocks, compiled
 
-_ROOT = Path(__file__).parent.parent
-_PAGES = [_ROOT / "README.md", *sorted(_ROOT.glob("docs/**/*.md"))]
 _ANY_FENCE = re.compile(r"^```[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _COLUMN = 98
 """Characters of code that fit the pages' column on a screen of 1280 pixels; see docs/assets/pages.css."""
-_FENCE = re.compile(r"^```(?:\{ *\.)?python\b([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-
-
-class _Block(NamedTuple):
-    line: int
-    runs: bool
-    source: str
-
-
-def _blocks(page: Path) -> list[_Block]:
-    text = page.read_text()
-    return [
-        _Block(text[: found.start()].count("\n") + 1, "no-run" not in found[1], found[2])
-        for found in _FENCE.finditer(text)
-    ]
-
-
-def _compile(block: _Block, page: Path) -> Any:
-    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-    return compile("\n" * block.line + block.source, str(page), "exec", flags=flags, dont_inherit=True)
 
 
 @pytest.fixture
@@ -55,17 +33,15 @@ def server() -> Iterator[FalServer]:
             rxfal.client.set_default(before)
 
 
-@pytest.mark.parametrize(
-    "page", [page for page in _PAGES if _blocks(page)], ids=lambda page: str(page.relative_to(_ROOT))
-)
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_samples_of_a_page_run(
     page: Path, server: FalServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"__name__": "sample"}
     with asyncio.Runner() as runner:
-        for block in _blocks(page):
-            code = _compile(block, page)
+        for block in blocks(page):
+            code = compiled(page, block)
             if not block.runs:
                 continue
             if code.co_flags & inspect.CO_COROUTINE:
@@ -89,18 +65,18 @@ def _run_test(test: Any) -> None:
             rxfal.client.set_default(before)
 
 
-@pytest.mark.parametrize("page", _PAGES, ids=lambda page: str(page.relative_to(_ROOT)))
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_code_fits_the_column(page: Path) -> None:
     lines = [line for fence in _ANY_FENCE.findall(page.read_text()) for line in fence.splitlines()]
     assert [line for line in lines if len(line) > _COLUMN] == []
 
 
 def test_few_samples_are_left_unrun() -> None:
-    blocks = [block for page in _PAGES for block in _blocks(page)]
-    assert sum(not block.runs for block in blocks) <= len(blocks) // 10
+    samples = [block for page in PAGES for block in blocks(page)]
+    assert sum(not block.runs for block in samples) <= len(samples) // 10
 
 
-@pytest.mark.parametrize("page", _PAGES, ids=lambda page: str(page.relative_to(_ROOT)))
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_links_of_a_page_lead_to_files(page: Path) -> None:
     links = re.findall(r"\]\((?!https?:)([^)#\s]+)", page.read_text())
     assert [link for link in links if not (page.parent / link).exists()] == []

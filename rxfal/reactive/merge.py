@@ -15,6 +15,10 @@ from .observer import subscribe_within
 from .stream import Stream
 
 _T = TypeVar("_T")
+_A = TypeVar("_A")
+_B = TypeVar("_B")
+_C = TypeVar("_C")
+_D = TypeVar("_D")
 _Key = TypeVar("_Key", bound=Hashable)
 _Tag = TypeVar("_Tag", bound=Hashable, default=str)
 
@@ -33,6 +37,14 @@ class Tagged(NamedTuple, Generic[_T, _Tag]):
     value: _T
 
 
+@overload
+def merge(a: Observable[_A], b: Observable[_B], /) -> Stream[_A | _B]: ...
+@overload
+def merge(a: Observable[_A], b: Observable[_B], c: Observable[_C], /) -> Stream[_A | _B | _C]: ...
+@overload
+def merge(
+    a: Observable[_A], b: Observable[_B], c: Observable[_C], d: Observable[_D], /
+) -> Stream[_A | _B | _C | _D]: ...
 @overload
 def merge(*sources: Observable[_T]) -> Stream[_T]: ...
 @overload

@@ -7,7 +7,7 @@ again. Knows nothing of fal: a source is any coroutine function that feeds a `Si
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable
-from typing import Any, TypeVar, cast, overload
+from typing import Any, Generic, TypeVar, cast, overload
 
 from reactivex import ConnectableObservable, GroupedObservable, Observable, abc, typing
 from reactivex.disposable import Disposable
@@ -29,6 +29,7 @@ from .scheduler import LoopScheduler
 
 _T = TypeVar("_T")
 _T_out = TypeVar("_T_out", covariant=True)
+_Key = TypeVar("_Key")
 
 
 class Stream(Fluent[_T_out]):
@@ -306,14 +307,16 @@ class ConnectableStream(Stream[_T], ConnectableObservable[_T]):  # pyright: igno
         return self._adopt(super().auto_connect(subscriber_count))
 
 
-class GroupedStream(Stream[_T], GroupedObservable[Any, _T]):  # pyright: ignore[reportIncompatibleMethodOverride]
+class GroupedStream(  # pyright: ignore[reportIncompatibleMethodOverride]
+    Stream[_T], GroupedObservable[_Key, _T], Generic[_Key, _T]
+):
     """One group of `group_by`.
 
     Attributes:
         key: What its items have in common.
     """
 
-    def __init__(self, group: GroupedObservable[Any, _T], *, name: str = "stream") -> None:
+    def __init__(self, group: GroupedObservable[_Key, _T], *, name: str = "stream") -> None:
         GroupedObservable.__init__(self, group.key, group.underlying_observable)  # pyright: ignore[reportUnknownMemberType]
         self.name = name
         self.outside = None
@@ -346,7 +349,7 @@ def from_observable(source: Observable[_T], *, name: str = "stream") -> Stream[_
     if isinstance(source, ConnectableObservable):
         return ConnectableStream(source.source, source.subject, name=name)  # pyright: ignore[reportArgumentType]
     if isinstance(source, GroupedObservable):
-        return GroupedStream(source, name=name)  # pyright: ignore[reportUnknownArgumentType]
+        return GroupedStream(cast("GroupedObservable[Any, _T]", source), name=name)
     return Stream(source._subscribe_core, name=name)  # pyright: ignore[reportPrivateUsage]
 
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any, assert_type
 
 import reactivex as rx
-from reactivex import GroupedObservable, Notification, Observable
+from reactivex import Notification, Observable
 from reactivex.operators._timeinterval import TimeInterval
 from reactivex.operators._timestamp import Timestamp
 from reactivex.subject import Subject
 
-from rxfal.reactive.stream import ConnectableStream, Stream
+from rxfal.reactive.stream import ConnectableStream, GroupedStream, Stream
 
 
 @dataclass
@@ -191,14 +191,12 @@ def gathered(tokens: Stream[Token], signal: Observable[int]) -> None:
     assert_type(tokens.buffer(count=8, seconds=0.5), Stream[list[Token]])
     assert_type(tokens.buffer_with_count(8), Stream[list[Token]])
     assert_type(tokens.buffer_toggle(signal, lambda number: rx.timer(number)), Stream[list[Token]])
-    assert_type(tokens.window(signal), Stream[Observable[Token]])
-    assert_type(tokens.group_by(lambda token: token.text), Stream[GroupedObservable[str, Token]])
-    assert_type(
-        tokens.group_by(lambda token: token.text, lambda token: token.index), Stream[GroupedObservable[str, int]]
-    )
+    assert_type(tokens.window(signal), Stream[Stream[Token]])
+    assert_type(tokens.group_by(lambda token: token.text), Stream[GroupedStream[str, Token]])
+    assert_type(tokens.group_by(lambda token: token.text, lambda token: token.index), Stream[GroupedStream[str, int]])
     assert_type(
         tokens.group_by_until(text_of, None, lambda group: rx.timer(len(group.key))),
-        Stream[GroupedObservable[str, Token]],
+        Stream[GroupedStream[str, Token]],
     )
     assert_type(tokens.partition(lambda token: token.index > 1), list[Stream[Token]])
     assert_type(tokens.partition_indexed(lambda token, index: token.index > index), list[Stream[Token]])

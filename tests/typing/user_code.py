@@ -42,7 +42,8 @@ async def untyped() -> None:
 def operators() -> None:
     answers = rxfal.stream("fal-ai/any-llm", {"prompt": "a haiku"}, output=Answer)
     assert_type(answers.pipe(ops.timeout(5), ops.map(length), ops.buffer(count=8), ops.last()), rxfal.Stream[list[int]])
-    assert_type(answers.pipe(ops.timeout(5), ops.map(lambda answer: answer.output)), rxfal.Stream[str])
+    assert_type(answers.map(lambda answer: answer.output).timeout(5), rxfal.Stream[str])
+    assert_type(answers.pipe(ops.text(), ops.last()), rxfal.Stream[str])
     for answer in answers:
         assert_type(answer, Answer)
     assert_type(answers.run(), Answer)
@@ -67,6 +68,8 @@ class Label:
 
 def callbacks_may_return_something(texts: rxfal.Stream[str], label: Label, seen: list[str], ended: set[str]) -> None:
     texts.subscribe(label.set_text, lambda error: label, lambda: ended.discard("texts"))
+    texts.do_action(label.set_text).do(on_next=label.set_text, on_error=lambda error: seen.append(str(error)))
+    texts.pipe(ops.do_action(label.set_text), ops.tap(seen.append), ops.finally_action(lambda: label)).subscribe()
 
 
 async def a_client_of_ones_own() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from reactivex import Observable, abc, typing
 from reactivex.internal.basic import identity
@@ -12,7 +12,7 @@ from rxfal.reactive.observer import OperatorObserver
 
 from .arguments import check_function, check_predicate
 
-_T = TypeVar("_T")
+_T = TypeVar("_T", bound=Any)  # where mypy does not know what goes into a lambda, it looks at the bound
 _R = TypeVar("_R")
 
 
@@ -50,7 +50,11 @@ def map(mapper: typing.Mapper[_T, _R] | None = None) -> Callable[[Observable[_T]
     return map_
 
 
-def filter(predicate: typing.Predicate[_T]) -> Callable[[Observable[_T]], Observable[_T]]:
+@overload
+def filter(predicate: type[bool]) -> Callable[[Observable[_R]], Observable[_R]]: ...
+@overload
+def filter(predicate: typing.Predicate[_T]) -> Callable[[Observable[_T]], Observable[_T]]: ...
+def filter(predicate: typing.Predicate[Any]) -> Callable[[Observable[_T]], Observable[_T]]:
     """Let through the items for which the predicate holds.
 
         --1--2--3--4--|

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from reactivex import Observable, abc, defer, from_future, throw, typing
 from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposable
@@ -17,13 +17,24 @@ from rxfal.reactive.scheduler import LoopScheduler, clock_of, loop_scheduler
 from rxfal.reactive.watchdog import Watchdog
 
 _T = TypeVar("_T")
+_U = TypeVar("_U")
 
 
+@overload
+def timeout(
+    duetime: typing.AbsoluteOrRelativeTime, other: None = None, scheduler: abc.SchedulerBase | None = None
+) -> Callable[[Observable[_T]], Observable[_T]]: ...
+@overload
 def timeout(
     duetime: typing.AbsoluteOrRelativeTime,
-    other: Observable[_T] | typing.AnyFuture[_T] | None = None,
+    other: Observable[_U] | typing.AnyFuture[_U],
     scheduler: abc.SchedulerBase | None = None,
-) -> Callable[[Observable[_T]], Observable[_T]]:
+) -> Callable[[Observable[_T]], Observable[_T | _U]]: ...
+def timeout(
+    duetime: typing.AbsoluteOrRelativeTime,
+    other: Observable[Any] | typing.AnyFuture[Any] | None = None,
+    scheduler: abc.SchedulerBase | None = None,
+) -> Callable[[Observable[Any]], Observable[Any]]:
     """End with `StreamTimeoutError`, or go on with `other`, when no item comes for `duetime`.
 
     The silence is measured from the subscription, and from the end of each `on_next`. It stands still while the
@@ -59,7 +70,7 @@ def timeout(
     if not (other is None or isinstance(other, Observable) or is_future(other)):
         raise TypeError(f"timeout goes on with an Observable or a future, not {other!r}")
     if other is None:
-        successor: Observable[_T] = defer(lambda _: throw(_expired(duetime)))
+        successor: Observable[Any] = defer(lambda _: throw(_expired(duetime)))
     else:
         successor = from_future(other) if is_future(other) else other
 

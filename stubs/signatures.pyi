@@ -1,0 +1,243 @@
+"""The operators whose types rxfal knows better than reactivex says them. Written by hand; `generate.py` reads it.
+
+reactivex has `Any` where items are combined, and leaves out what a default or a fallback adds. What stands here takes
+the place of reactivex's signature in both forms: as an operator in `rxfal.operators`, and as a method of a Stream. The
+parameters are those of `reactivex.operators`. Operators that are not here have reactivex's own types; those for any
+number of streams (`zip`, `merge` and their kind) are written out by `generate.py`.
+"""
+
+import builtins
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Generic, Literal, TypeVar, TypeVarTuple, overload
+
+from reactivex import ConnectableObservable, GroupedObservable, Observable
+from reactivex.abc import SchedulerBase, SubjectBase
+from reactivex.subject import Subject
+from reactivex.typing import (
+    Accumulator,
+    AnyFuture,
+    Comparer,
+    Mapper,
+    MapperIndexed,
+    Predicate,
+    PredicateIndexed,
+    RelativeTime,
+    SubComparer,
+)
+
+from rxfal.reactive.observer import OnCompleted, OnError, OnNext
+from rxfal.reactive.stream import ConnectableStream, GroupedStream, Stream
+
+_T = TypeVar("_T")
+_T_co = TypeVar("_T_co", covariant=True)
+_A = TypeVar("_A")
+_B = TypeVar("_B")
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+_Ts = TypeVarTuple("_Ts")
+
+# Transforming and filtering.
+
+def map(mapper: Mapper[_T, _A]) -> Callable[[Observable[_T]], Observable[_A]]: ...
+@overload
+def reduce(accumulator: Accumulator[_T, _T]) -> Callable[[Observable[_T]], Observable[_T]]: ...
+@overload
+def reduce(accumulator: Accumulator[_A, _T], seed: _A) -> Callable[[Observable[_T]], Observable[_A]]: ...
+@overload
+def scan(accumulator: Accumulator[_T, _T]) -> Callable[[Observable[_T]], Observable[_T]]: ...
+@overload
+def scan(accumulator: Accumulator[_A, _T], seed: _A) -> Callable[[Observable[_T]], Observable[_A]]: ...
+@overload
+def flat_map(mapper: Mapper[_T, Observable[_A]]) -> Callable[[Observable[_T]], Observable[_A]]: ...
+@overload
+def flat_map(mapper: None = None) -> Callable[[Observable[Any]], Observable[Any]]: ...
+@overload
+def flat_map(mapper: Mapper[_T, AnyFuture[_A]]) -> Callable[[Observable[_T]], Observable[_A]]: ...
+@overload
+def flat_map(mapper: Mapper[_T, Iterable[_A]]) -> Callable[[Observable[_T]], Observable[_A]]: ...
+@overload
+def flat_map(mapper: Observable[_A] | AnyFuture[_A] | Iterable[_A]) -> Callable[[Observable[Any]], Observable[_A]]: ...
+def switch_map(project: Mapper[_T, Observable[_A]]) -> Callable[[Observable[_T]], Observable[_A]]: ...
+def switch_map_indexed(project: MapperIndexed[_T, Observable[_A]]) -> Callable[[Observable[_T]], Observable[_A]]: ...
+def flat_map_indexed(
+    mapper_indexed: MapperIndexed[_T, Observable[_A] | AnyFuture[_A] | Iterable[_A]] | None = None,
+) -> Callable[[Observable[_T]], Observable[_A]]: ...
+@overload
+def starmap() -> Callable[[Observable[_T]], Observable[_T]]: ...
+@overload
+def starmap(mapper: Callable[[*_Ts], _A]) -> Callable[[Observable[tuple[*_Ts]]], Observable[_A]]: ...
+def starmap_indexed(mapper: Callable[[*_Ts], _A]) -> Callable[[Observable[tuple[*_Ts]]], Observable[_A]]: ...
+def filter_indexed(predicate_indexed: PredicateIndexed[_T]) -> Callable[[Observable[_T]], Observable[_T]]: ...
+def pluck(key: _K) -> Callable[[Observable[Mapping[_K, _V]]], Observable[_V]]: ...
+
+# Filling in: the default is part of what comes out.
+
+@overload
+def default_if_empty(default_value: _A) -> Callable[[Observable[_T]], Observable[_T | _A]]: ...
+@overload
+def default_if_empty() -> Callable[[Observable[_T]], Observable[_T | None]]: ...
+@overload
+def element_at_or_default(
+    index: int, default_value: None = None
+) -> Callable[[Observable[_T]], Observable[_T | None]]: ...
+@overload
+def element_at_or_default(index: int, default_value: _A) -> Callable[[Observable[_T]], Observable[_T | _A]]: ...
+@overload
+def first_or_default() -> Callable[[Observable[_T]], Observable[_T | None]]: ...
+@overload
+def first_or_default(
+    predicate: Predicate[_T] | None, default_value: None = None
+) -> Callable[[Observable[_T]], Observable[_T | None]]: ...
+@overload
+def first_or_default(
+    predicate: Predicate[_T] | None, default_value: _A
+) -> Callable[[Observable[_T]], Observable[_T | _A]]: ...
+@overload
+def first_or_default(*, default_value: _A) -> Callable[[Observable[_T]], Observable[_T | _A]]: ...
+@overload
+def last_or_default() -> Callable[[Observable[_T]], Observable[_T | None]]: ...
+@overload
+def last_or_default(
+    default_value: None = None, *, predicate: Predicate[_T]
+) -> Callable[[Observable[_T]], Observable[_T | None]]: ...
+@overload
+def last_or_default(default_value: _A) -> Callable[[Observable[_T]], Observable[_T | _A]]: ...
+@overload
+def last_or_default(
+    default_value: _A, predicate: Predicate[_T] | None
+) -> Callable[[Observable[_T]], Observable[_T | _A]]: ...
+@overload
+def single_or_default() -> Callable[[Observable[_T]], Observable[_T | None]]: ...
+@overload
+def single_or_default(
+    predicate: Predicate[_T] | None, default_value: None = None
+) -> Callable[[Observable[_T]], Observable[_T | None]]: ...
+@overload
+def single_or_default(
+    predicate: Predicate[_T] | None, default_value: _A
+) -> Callable[[Observable[_T]], Observable[_T | _A]]: ...
+@overload
+def single_or_default(*, default_value: _A) -> Callable[[Observable[_T]], Observable[_T | _A]]: ...
+@overload
+def single_or_default_async(has_default: Literal[False] = False) -> Callable[[Observable[_T]], Observable[_T]]: ...
+@overload
+def single_or_default_async(
+    has_default: bool, default_value: None = None
+) -> Callable[[Observable[_T]], Observable[_T | None]]: ...
+@overload
+def single_or_default_async(
+    has_default: bool, default_value: _A
+) -> Callable[[Observable[_T]], Observable[_T | _A]]: ...
+
+# Asking and calculating. What min and max take is not "equal or not" but an order, as `a - b` gives it.
+
+def contains(value: Any, comparer: Comparer[Any] | None = None) -> Callable[[Observable[Any]], Observable[bool]]: ...
+def min(comparer: SubComparer[_T] | None = None) -> Callable[[Observable[_T]], Observable[_T]]: ...
+def max(comparer: SubComparer[_T] | None = None) -> Callable[[Observable[_T]], Observable[_T]]: ...
+def min_by(
+    key_mapper: Mapper[_T, _K], comparer: SubComparer[_K] | None = None
+) -> Callable[[Observable[_T]], Observable[list[_T]]]: ...
+def max_by(
+    key_mapper: Mapper[_T, _K], comparer: SubComparer[_K] | None = None
+) -> Callable[[Observable[_T]], Observable[list[_T]]]: ...
+
+# Combining, and going on after an error: what comes from the other side is part of what comes out.
+
+def amb(right_source: Observable[_A] | AnyFuture[_A]) -> Callable[[Observable[_T]], Observable[_T | _A]]: ...
+def start_with(*args: _A) -> Callable[[Observable[_T]], Observable[_T | _A]]: ...
+@overload
+def catch(handler: Observable[_A]) -> Callable[[Observable[_T]], Observable[_T | _A]]: ...
+@overload
+def catch(
+    handler: Callable[[Exception, Observable[_T]], Observable[_A] | AnyFuture[_A]],
+) -> Callable[[Observable[_T]], Observable[_T | _A]]: ...
+def on_error_resume_next(second: Observable[_A]) -> Callable[[Observable[_T]], Observable[_T | _A]]: ...
+def join(
+    right: Observable[_A],
+    left_duration_mapper: Callable[[_T], Observable[Any]],
+    right_duration_mapper: Callable[[_A], Observable[Any]],
+) -> Callable[[Observable[_T]], Observable[tuple[_T, _A]]]: ...
+@overload
+def publish_value(initial_value: _A) -> Callable[[Observable[_T]], ConnectableObservable[_T | _A]]: ...
+@overload
+def publish_value(
+    initial_value: _A, mapper: Mapper[Observable[_T | _A], Observable[_B]]
+) -> Callable[[Observable[_T]], Observable[_B]]: ...
+
+# Time and ends.
+
+def finally_action(action: Callable[[], object]) -> Callable[[Observable[_T]], Observable[_T]]: ...
+def delay_with_mapper(
+    subscription_delay: Observable[Any] | Mapper[_T, Observable[Any]] | None = None,
+    delay_duration_mapper: Mapper[_T, Observable[Any]] | None = None,
+) -> Callable[[Observable[_T]], Observable[_T]]: ...
+def throttle_with_mapper(
+    throttle_duration_mapper: Callable[[_T], Observable[Any]],
+) -> Callable[[Observable[_T]], Observable[_T]]: ...
+
+# Collecting and grouping. Of a Stream, groups and windows are Streams; of a plain Observable they are plain, which no
+# signature can tell.
+
+@overload
+def to_dict(key_mapper: Mapper[_T, _K]) -> Callable[[Observable[_T]], Observable[dict[_K, _T]]]: ...
+@overload
+def to_dict(
+    key_mapper: Mapper[_T, _K], element_mapper: Mapper[_T, _V]
+) -> Callable[[Observable[_T]], Observable[dict[_K, _V]]]: ...
+def buffer_toggle(
+    openings: Observable[_A], closing_mapper: Callable[[_A], Observable[Any]]
+) -> Callable[[Observable[_T]], Observable[list[_T]]]: ...
+@overload
+def group_by(
+    key_mapper: Mapper[_T, _K], element_mapper: None = None, subject_mapper: Callable[[], Subject[_T]] | None = None
+) -> Callable[[Observable[_T]], Observable[GroupedStream[_K, _T]]]: ...
+@overload
+def group_by(
+    key_mapper: Mapper[_T, _K],
+    element_mapper: Mapper[_T, _V],
+    subject_mapper: Callable[[], Subject[_V]] | None = None,
+) -> Callable[[Observable[_T]], Observable[GroupedStream[_K, _V]]]: ...
+@overload
+def group_by_until(
+    key_mapper: Mapper[_T, _K],
+    element_mapper: None,
+    duration_mapper: Callable[[GroupedObservable[_K, _T]], Observable[Any]],
+    subject_mapper: Callable[[], Subject[_T]] | None = None,
+) -> Callable[[Observable[_T]], Observable[GroupedStream[_K, _T]]]: ...
+@overload
+def group_by_until(
+    key_mapper: Mapper[_T, _K],
+    element_mapper: Mapper[_T, _V],
+    duration_mapper: Callable[[GroupedObservable[_K, _V]], Observable[Any]],
+    subject_mapper: Callable[[], Subject[_V]] | None = None,
+) -> Callable[[Observable[_T]], Observable[GroupedStream[_K, _V]]]: ...
+def window(boundaries: Observable[Any]) -> Callable[[Observable[_T]], Observable[Stream[_T]]]: ...
+def window_when(
+    closing_mapper: Callable[[], Observable[Any]],
+) -> Callable[[Observable[_T]], Observable[Stream[_T]]]: ...
+def window_toggle(
+    openings: Observable[_A], closing_mapper: Callable[[_A], Observable[Any]]
+) -> Callable[[Observable[_T]], Observable[Stream[_T]]]: ...
+def window_with_count(count: int, skip: int | None = None) -> Callable[[Observable[_T]], Observable[Stream[_T]]]: ...
+def window_with_time(
+    timespan: RelativeTime, timeshift: RelativeTime | None = None, scheduler: SchedulerBase | None = None
+) -> Callable[[Observable[_T]], Observable[Stream[_T]]]: ...
+def window_with_time_or_count(
+    timespan: RelativeTime, count: int, scheduler: SchedulerBase | None = None
+) -> Callable[[Observable[_T]], Observable[Stream[_T]]]: ...
+
+# Methods that no operator has, or another one.
+
+class Fluent(Generic[_T_co]):
+    def _adopt(self, result: Any) -> Any: ...
+    def __add__(self, other: Observable[_A]) -> Stream[_T_co | _A]: ...
+    def __iadd__(self, other: Observable[_A]) -> Stream[_T_co | _A]: ...
+    def __getitem__(self, key: builtins.slice | int) -> Stream[_T_co]: ...
+    def do(
+        self,
+        on_next: OnNext[_T_co] | None = None,
+        on_error: OnError | None = None,
+        on_completed: OnCompleted | None = None,
+    ) -> Stream[_T_co]: ...
+    def ref_count(self) -> Stream[_T_co]: ...
+    def multicast(self, subject: SubjectBase[_T_co] | None = None) -> ConnectableStream[_T_co]: ...

@@ -1,0 +1,41 @@
+# pyright: strict
+"""What pyright knows and mypy does not, which calls it Any. Checked, never run: see test_types.py.
+
+mypy looks at all arguments of a call at once: what the lambda of a second operator is given hangs on the first, and is
+not known yet. A function with types in the lambda's place, or fluent methods, keep the types for mypy too. Nor does it
+tell what a lambda is given that stands in the place of an operator.
+"""
+
+from dataclasses import dataclass
+from typing import assert_type
+
+import rxfal
+from rxfal import Stream
+from rxfal import operators as ops
+
+
+@dataclass
+class Token:
+    text: str
+    index: int
+
+
+def text_of(token: Token) -> str:
+    return token.text
+
+
+def in_a_later_place(tokens: Stream[Token]) -> None:
+    assert_type(tokens.pipe(ops.timeout(5), ops.map(lambda token: token.index)), Stream[int])
+    assert_type(tokens.pipe(ops.to_list(), ops.map(lambda all_: all_[0].text.upper())), Stream[str])
+    assert_type(
+        tokens.pipe(ops.group_by(text_of), ops.flat_map(lambda group: group.map(lambda token: (group.key, token)))),
+        Stream[tuple[str, Token]],
+    )
+
+
+def in_the_place_of_an_operator(tokens: Stream[Token]) -> None:
+    assert_type(tokens.pipe(lambda source: source.map(text_of)), Stream[str])
+
+
+def merged_by_tag(numbers: Stream[int], texts: Stream[str]) -> None:
+    assert_type(rxfal.merge(number=numbers, text=texts), Stream[rxfal.Tagged[int | str]])
