@@ -106,7 +106,18 @@ def _follow(key: str, choice: int, *, are_deltas: bool) -> Callable[[Observable[
 class _Following:
     """One subscription: the text so far, and whether any event was of a known shape."""
 
-    __slots__ = ("_are_deltas", "_endpoint", "_first", "_is_known", "_key", "_observer", "_read", "_so_far", "_unknown")
+    __slots__ = (
+        "_are_deltas",
+        "_endpoint",
+        "_first",
+        "_is_known",
+        "_key",
+        "_observer",
+        "_read",
+        "_since",
+        "_so_far",
+        "_unknown",
+    )
 
     def __init__(
         self,
@@ -123,6 +134,7 @@ class _Following:
         self._are_deltas = are_deltas
         self._endpoint = endpoint
         self._so_far = ""
+        self._since: list[str] = []  # the pieces that came after it, where deltas are wanted
         self._is_known = False
         self._unknown = 0
         self._first: Any = None  # of the unknown events
@@ -138,8 +150,7 @@ class _Following:
         if isinstance(said, str):
             self._is_known = True
             if said:
-                self._so_far += said
-                self._observer.on_next(said if self._are_deltas else self._so_far)
+                self._emit_piece(said)
         elif isinstance(said, tuple):
             self._emit_whole(*said)
         elif said is not None:
@@ -154,12 +165,24 @@ class _Following:
         else:
             self._observer.on_completed()
 
+    def _emit_piece(self, piece: str) -> None:
+        if self._are_deltas:
+            self._since.append(piece)  # not added to a text that grows: a megabyte of tokens would take ten seconds
+            self._observer.on_next(piece)
+        else:
+            self._so_far += piece
+            self._observer.on_next(self._so_far)
+
     def _emit_whole(self, whole: str) -> None:
         self._is_known = True
         before, self._so_far = self._so_far, whole
         if not self._are_deltas:
             self._observer.on_next(whole)
-        elif added := _added(before, whole):
+            return
+        if self._since:
+            before += "".join(self._since)
+            self._since.clear()
+        if added := _added(before, whole):
             self._observer.on_next(added)
 
     def _take_unknown(self, event: Any) -> None:
@@ -185,8 +208,8 @@ def _added(before: str, now: str) -> str:
 
 
 def _endpoint_of(source: Observable[Any]) -> str | None:
-    """The endpoint that a Stream is called after; those that were combined of several have names of other forms."""
-    name = getattr(source, "name", "")
+    """The endpoint that a Stream is named after; the name of one that combines several is no endpoint's."""
+    name = str(getattr(source, "name", ""))
     return name if re.fullmatch(r"[^\s()]+/[^\s()]+", name) else None
 
 
@@ -197,8 +220,8 @@ def _no_text(key: str, events: int, first: Any) -> DecodeError:
         first = json.loads(first.data)
     return DecodeError(
         f"no text: none of {events} events has it at {key!r} or in another shape that rxfal knows; the first{name} "
-        f"{_described(first)}. If one of its keys has the text so far, name that: key=...; if it has the next piece, "
-        'map to it before: ops.map(lambda event: event["..."])',
+        f"{_described(first)}. If the text so far is at another key, name it: key=...; if the next piece is somewhere "
+        "in the event, map to that before: ops.map(...)",
         data=_encoded(first),
     )
 

@@ -115,7 +115,9 @@ def _error(event: Any, choice: int) -> Said:
 
 def _chosen(choices: Any, index: int) -> Any:
     """The choice with that index; one that names none has that of its place."""
-    for place, choice in enumerate(choices if isinstance(choices, _SEQUENCE) else ()):
+    if not isinstance(choices, _SEQUENCE):
+        return None
+    for place, choice in enumerate(choices):
         own = get_field(choice, "index")
         if (own if isinstance(own, int) else place) == index:
             return choice
@@ -127,11 +129,8 @@ def _chosen(choices: Any, index: int) -> Any:
 
 def _completion(event: Any, choice: int) -> Said:
     choices = get_field(event, "choices")
-    if not isinstance(choices, _SEQUENCE):
-        return None
-    chosen = _chosen(choices, choice)
-    if chosen is None:
-        return ""
+    if (chosen := _chosen(choices, choice)) is None:
+        return "" if isinstance(choices, _SEQUENCE) else None
     if (error := get_field(chosen, "error")) or get_field(chosen, "finish_reason") == "error":  # OpenRouter's
         return failure(event, error or "the model stopped with an error and did not say why")
     if (delta := get_field(chosen, "delta")) is not None:
@@ -183,9 +182,9 @@ def _cohere_end(event: Any, choice: int) -> Said:
 def _gemini(event: Any, choice: int) -> Said:
     if reason := get_field(get_field(event, "promptFeedback"), "blockReason"):
         return failure(event, f"the prompt was blocked: {reason}")
-    candidate = _chosen(get_field(event, "candidates"), choice)
-    if candidate is None:
-        return ""
+    candidates = get_field(event, "candidates")
+    if (candidate := _chosen(candidates, choice)) is None:
+        return "" if candidates is None or isinstance(candidates, _SEQUENCE) else None
     content = get_field(candidate, "content")
     return _text_of(get_field(content, "parts")) if content or get_field(candidate, "finishReason") else None
 
@@ -223,20 +222,17 @@ def _metadata(event: Any, choice: int) -> Said:
 
 
 def _exception(name: str, status: int) -> _Shape:
-    """An exception of Bedrock, under its name or named by the event."""
+    """An exception of Bedrock, under its name or in an event of that name; its status is in the documentation only."""
     return lambda event, choice: failure(event, get_field(event, name) or event, status)
 
 
 _BEDROCK_EXCEPTIONS: dict[str, _Shape] = {
-    name: _exception(name, status)
-    for name, status in {
-        "validationException": 400,
-        "modelTimeoutException": 408,
-        "modelStreamErrorException": 424,
-        "throttlingException": 429,
-        "internalServerException": 500,
-        "serviceUnavailableException": 503,
-    }.items()
+    "validationException": _exception("validationException", 400),
+    "modelTimeoutException": _exception("modelTimeoutException", 408),
+    "modelStreamErrorException": _exception("modelStreamErrorException", 424),
+    "throttlingException": _exception("throttlingException", 429),
+    "internalServerException": _exception("internalServerException", 500),
+    "serviceUnavailableException": _exception("serviceUnavailableException", 503),
 }
 
 _BY_TYPE: dict[str, _Shape] = {

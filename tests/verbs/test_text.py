@@ -193,6 +193,7 @@ def test_a_known_event_without_text_adds_nothing_and_is_no_error(event: Event):
         {"choices": "x"},
         {"choices": ["x"]},
         {"candidates": [{"name": "x"}]},
+        {"candidates": {"x": {"content": {"parts": [{"text": "x"}]}}}},
         {"error": None},
         {"error": ""},
         {},
@@ -358,6 +359,12 @@ def test_a_model_that_takes_words_back_is_followed_from_the_first_difference():
 
 def test_a_whole_text_after_pieces_adds_only_what_was_missing():
     assert run(ops.deltas(), completion(delta("Hel")), "lo", {"output": "Hello!"}) == ["Hel", "lo", "!"]
+
+
+def test_pieces_after_a_whole_text_belong_to_it():
+    events = ["He", {"output": "Hell"}, "o", "!", {"output": "Hello! Hi"}, {"output": "Hello! Hi."}]
+    assert run(ops.deltas(), *events) == ["He", "ll", "o", "!", " Hi", "."]
+    assert run(ops.text(), *events) == ["He", "Hell", "Hello", "Hello!", "Hello! Hi", "Hello! Hi."]
 
 
 def test_a_second_whole_answer_takes_the_place_of_the_first():
@@ -584,6 +591,17 @@ def test_an_error_in_the_data_leaves_the_source_at_once():
 def test_disposed_it_leaves_the_source():
     seen = play(lambda ops, s, x: x.pipe(ops.deltas()), hot(on_next(210, "a"), on_next(300, "b")), disposed=250)
     assert (seen.items, seen.subscriptions) == ([(210, "a")], [[(200, 250)]])
+
+
+@pytest.mark.parametrize(
+    ("name", "endpoint"),
+    [("me/model", "me/model"), ("merge(me/a, me/b)", None), ("stream", None), ("all of me/a", None)],
+)
+def test_an_error_names_the_endpoint_where_the_stream_is_one_of_an_endpoint(name: str, endpoint: str | None):
+    for event in ({"error": "no luck"}, {"n": 1}):
+        with pytest.raises(rxfal.FalError) as caught:
+            from_observable(rx.of(event), name=name).pipe(ops.text()).run()
+        assert caught.value.endpoint == endpoint
 
 
 # Over the wire.
