@@ -1,19 +1,19 @@
 """What can go wrong, as one tree of exceptions.
 
-Everything that rxfal raises on its own account is a `FalError`. This module is a leaf: it knows neither HTTP nor Rx,
-and imports nothing of rxfal, so that every other module may raise what stands here.
+Every error that rxfal raises itself is a `FalError`. This module is a leaf: it knows neither HTTP nor Rx and imports
+nothing from rxfal, so every other module may raise these errors.
 
     FalError
-    ├── ApiError                 a server answered, with an error
+    ├── ApiError                 a server answered with an error
     │   ├── ValidationError      422: the input does not fit the model
     │   └── StreamTimeoutError   408: nothing came for too long (also a TimeoutError)
     ├── TransportError           no server answered, or its answer broke off
-    ├── DecodeError              an answer that is not what it should be
-    ├── EventTooLargeError       one event over the limit
+    ├── DecodeError              an answer that can't be decoded
+    ├── EventTooLargeError       an event over the limit
     ├── BodyTooLargeError        an answer over the limit
-    ├── CallbackError            an option's own function raised
+    ├── CallbackError            a function given as an option raised
     ├── CredentialsError         no usable key or token
-    └── EndpointError            not an endpoint that a request may go to (also a ValueError)
+    └── EndpointError            not an endpoint that rxfal may call (also a ValueError)
 """
 
 import re
@@ -40,12 +40,12 @@ TransportKind = Literal[
     "refused", "reset", "cut short", "dns", "tls", "out of file descriptors", "timeout", "connection", "cancelled"
 ]
 
-# What fal's own clients try again (its JavaScript client: 429, 502, 503, 504; its Python client: 408, 409, 429).
+# What fal's own clients retry (JavaScript: 429, 502, 503, 504; Python: 408, 409, 429).
 _RETRYABLE_STATUSES = frozenset({408, 409, 429, 502, 503, 504})
 
 
 class FieldError(TypedDict):
-    """One entry of a 422's `detail`: where (`loc`), what (`msg`) and which rule (`type`)."""
+    """One entry in the `detail` of a 422: where (`loc`), what (`msg`) and which rule (`type`)."""
 
     loc: list[str | int]
     msg: str
@@ -55,13 +55,13 @@ class FieldError(TypedDict):
     input: NotRequired[Any]
 
 
-_LONGEST = 2000  # characters of a message: it may quote a server, which could send any number
-# Beside the control characters those that turn the direction of writing, and halves of characters.
+_LONGEST = 2000  # characters in a message: it may quote a server, which can send any number of them
+# Control characters, characters that change the direction of writing, and halves of surrogate pairs.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def one_line(text: str, longest: int = _LONGEST) -> str:
-    r"""A text as it may be shown on one line of a terminal: cut at its length, and without control characters.
+    r"""The text on one line that a terminal can show: cut to length, and without control characters.
 
     Examples:
         >>> one_line("two\nlines, \x1b[31mred", longest=12)
@@ -83,15 +83,15 @@ def in_seconds(seconds: float) -> str:
 
 
 class FalError(Exception):
-    """The base of every error that rxfal raises on its own account.
+    """The base of every error that rxfal raises itself.
 
     Attributes:
-        message: What happened and what to do next, on one line of 2,000 characters at most.
-        endpoint: Where it happened, as the user wrote it; None where no endpoint is involved.
-        retryable: Whether the same request may succeed when it is sent again.
-        request_id: fal's id of the request (`x-fal-request-id`); None before there is one.
-        outcome_unknown: Whether the request was sent, or some of it, and broke before an answer came: nobody knows
-            whether it was taken.
+        message: What happened and what to do next, on one line of at most 2,000 characters.
+        endpoint: Where it happened, as the user wrote it; None if no endpoint is involved.
+        retryable: Whether the same request may succeed if it is sent again.
+        request_id: fal's id for the request (`x-fal-request-id`); None before there is one.
+        outcome_unknown: Whether the request, or some of it, was sent and no answer came, so that nobody can say whether
+            the server took it.
     """
 
     retryable: bool = False
@@ -108,7 +108,7 @@ class FalError(Exception):
         return f"{self.endpoint}: {self.message}" if self.endpoint else self.message
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # The default calls the class with `args` alone, which fails for keyword-only parameters: an error raised in a
+        # The default calls the class with `args` alone, which fails with keyword-only parameters: an error from a
         # worker process would break its pool instead of arriving.
         return _rebuild, (type(self), self.args, self.__dict__)
 
@@ -126,18 +126,18 @@ class ApiError(FalError):
     Args:
         message: What happened and what to do next.
         status: The HTTP status.
-        body: The response's body: decoded JSON, or text, or None when it was empty.
-        request_id: fal's id of the request (`x-fal-request-id`).
+        body: The body of the response: decoded JSON, or text, or None if it was empty.
+        request_id: fal's id for the request (`x-fal-request-id`).
         error_type: fal's word for the failure (`X-Fal-Error-Type`), such as `runner_disconnected`.
-        timeout_type: Whose time limit expired (`X-Fal-Request-Timeout-Type`): `user` for the caller's own, or such as
-            `infrastructure`.
-        retryable: Whether a retry can help, as the server says. Left out, 408, 409, 429, 502, 503 and 504 can be
-            retried. A 504 of the type `user` never can.
-        retry_after: Seconds that the server asked to wait before the next try.
+        timeout_type: Whose time limit expired (`X-Fal-Request-Timeout-Type`): `user` for the caller's own limit, or
+            another word such as `infrastructure`.
+        retryable: Whether a retry can help, as the server says. If left out, 408, 409, 429, 502, 503 and 504 can be
+            retried. A 504 of type `user` never can.
+        retry_after: How many seconds the server asked to wait before the next attempt.
         endpoint: Where it happened.
-        address: Host and port of the server, where that is not fal's own.
+        address: Host and port of the server.
 
-    The attribute `retry_hint` says whether it was the server that asked for a retry (`retryable` or `retry_after`).
+    The attribute `retry_hint` says whether the server itself asked for a retry (with `retryable` or `retry_after`).
 
     Examples:
         >>> error = ApiError("the model is busy", status=503, endpoint="owner/alias", request_id="r1")
@@ -180,7 +180,7 @@ class ApiError(FalError):
 
 
 class ValidationError(ApiError):
-    """The server refused the input: `field_errors` says which fields, and why.
+    """The server refused the input; `field_errors` says which fields and why.
 
     Examples:
         >>> body = {"detail": [{"loc": ["body", "prompt"], "msg": "field required", "type": "missing"}]}
@@ -191,14 +191,14 @@ class ValidationError(ApiError):
 
     @property
     def field_errors(self) -> list[FieldError]:
-        """The entries of the body's `detail`; a `detail` that is plain text becomes one entry for the whole body."""
+        """The entries of the body's `detail`. A `detail` that is plain text becomes one entry for the whole body."""
         body: Any = self.body
         detail: Any = cast(dict[str, Any], body).get("detail") if isinstance(body, dict) else None
         entries = cast(list[Any], detail) if isinstance(detail, list) else [detail]
         return [_field_error(entry) for entry in entries if entry]
 
     def get_field_errors(self, field: str) -> list[FieldError]:
-        """The entries about one field, named alone (`"url"`) or with its whole path (`"images.0.url"`)."""
+        """The entries for one field, given by its name (`"url"`) or its whole path (`"images.0.url"`)."""
         return [error for error in self.field_errors if field in _names_of(error["loc"])]
 
 
@@ -220,13 +220,13 @@ def _names_of(loc: list[str | int]) -> set[str]:
 
 
 class StreamTimeoutError(ApiError, TimeoutError):
-    """Nothing came for longer than the caller was willing to wait: status 408, and also a `TimeoutError`.
+    """Nothing came for as long as the caller was willing to wait. Its status is 408; it is also a `TimeoutError`.
 
     Args:
-        seconds: How long was waited.
-        message: What happened; left out, it speaks of silence on the stream.
+        seconds: How long the wait was.
+        message: What happened. If left out, it is about silence on the stream.
         endpoint: Where it happened.
-        request_id: fal's id of the request, when the response had begun.
+        request_id: fal's id for the request, if the response had begun.
 
     Examples:
         >>> print(StreamTimeoutError(2.5))
@@ -245,12 +245,12 @@ class StreamTimeoutError(ApiError, TimeoutError):
 
 
 class TransportError(FalError):
-    """No server answered, or the answer broke off: `kind` names which, `__cause__` keeps the original.
+    """No server answered, or the answer broke off. `kind` says how; `__cause__` is the original error.
 
     Args:
         message: What happened and what to do next.
         kind: `refused`, `reset`, `cut short`, `dns`, `tls`, `out of file descriptors`, `timeout` (while connecting),
-            `connection` (anything else about it) or `cancelled` (other code cancelled the stream's task).
+            `connection` (anything else about the connection) or `cancelled` (other code cancelled the stream's task).
         endpoint: Where it happened.
     """
 
@@ -261,9 +261,9 @@ class TransportError(FalError):
 
 
 class DecodeError(FalError):
-    """An answer that can't be decoded, or does not fit the `output` type: `data` has it as it came.
+    """An answer that can't be decoded, or does not fit the `output` type. `data` is the answer as it came.
 
-    `ops.text` and `ops.deltas` end with it when no event was of a shape that they know; `data` is the first event.
+    `ops.text` and `ops.deltas` end with it if no event had a shape that they know; `data` is then the first event.
 
     Args:
         message: What is wrong with it.
@@ -277,7 +277,7 @@ class DecodeError(FalError):
 
 
 class EventTooLargeError(FalError):
-    """One event of a stream is larger than `max_event_size`, which keeps a broken server from filling the memory.
+    """One event is larger than `max_event_size`, the limit that keeps a broken server from filling the memory.
 
     Args:
         size_limit: The limit, in bytes.
@@ -293,7 +293,7 @@ class EventTooLargeError(FalError):
 
 
 class BodyTooLargeError(FalError):
-    """An answer that is read whole is larger than `max_body_size`, which keeps a broken server from filling the memory.
+    """An answer is larger than `max_body_size`, the limit that keeps a broken server from filling the memory.
 
     Args:
         size_limit: The limit, in bytes.
@@ -309,7 +309,7 @@ class BodyTooLargeError(FalError):
 
 
 class CallbackError(FalError):
-    """A function that was given as an option, such as `on_open`, raised: its exception is the `__cause__`."""
+    """A function that was given as an option, such as `on_open`, raised. Its exception is the `__cause__`."""
 
 
 class CredentialsError(FalError):
@@ -317,12 +317,12 @@ class CredentialsError(FalError):
 
 
 class EndpointError(FalError, ValueError):
-    """Not an endpoint that a request, or a credential, may go to; raised at the call, before anything is sent."""
+    """Not an endpoint that rxfal may call, or send a credential to. Raised at the call, before anything is sent."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
 
     @classmethod
     def format(cls, app: str) -> Self:
-        """The error for an id that has not the shape of one."""
+        """The error for text that does not have the form of an id."""
         return cls(f"Invalid app id: {app}. Must be in the format <appOwner>/<appId>")

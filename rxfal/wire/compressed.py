@@ -1,7 +1,7 @@
 """Compressed bodies: bytes in, bytes out, in steps of bounded size.
 
-Sans-IO: awaits nothing, and knows of a response only what its `Content-Encoding` says. rxfal decompresses by itself,
-since to aiohttp a gzip that was cut is whole, and a body in an encoding that it does not know is plain.
+Sans-IO: it awaits nothing and knows only the `Content-Encoding` of a response. rxfal decompresses by itself because
+aiohttp takes a gzip that was cut short for whole, and a body in an unknown encoding for plain.
 """
 
 import zlib
@@ -12,9 +12,9 @@ from rxfal.errors import DecodeError, TransportError
 __all__ = ["ACCEPTED", "Decompressor"]
 
 ACCEPTED = "gzip, deflate"
-"""What can be decompressed, as an `Accept-Encoding`."""
+"""What rxfal can decompress, as an `Accept-Encoding`."""
 
-_STEP = 2**18  # bytes given out at once: a few compressed bytes may stand for very many
+_STEP = 2**18  # bytes given out at a time: a few compressed bytes may stand for very many
 _GZIP_OR_ZLIB, _BARE_DEFLATE = zlib.MAX_WBITS | 32, -zlib.MAX_WBITS
 _GZIP_MAGIC = b"\x1f\x8b"
 
@@ -22,7 +22,7 @@ _GZIP_MAGIC = b"\x1f\x8b"
 class Decompressor:
     r"""Decompresses one body, fed in chunks that may be cut anywhere.
 
-    A body may hold several gzips, one after the other; what follows them and is none is ignored.
+    A body may hold several gzips in a row; anything else after them is ignored.
 
     Args:
         encoding: The response's `Content-Encoding`.
@@ -47,15 +47,15 @@ class Decompressor:
         self._ended = False
 
     def feed(self, data: bytes) -> None:
-        """Take in compressed bytes; `take` gives what they stand for."""
+        """Take in compressed bytes; `take` returns what they stand for."""
         if not self._ended:
             self._left += data
 
     def take(self) -> bytes:
-        """The next decompressed bytes; none when more has to be fed first.
+        """The next decompressed bytes; empty if more must be fed first.
 
         Raises:
-            DecodeError: The bytes are not what the encoding says, or the encoding is not known.
+            DecodeError: The bytes are not what the encoding says, or the encoding is unknown.
         """
         data = b""
         while not data and (self._left or self._inflate is not None):
@@ -95,8 +95,8 @@ class Decompressor:
             case "gzip" | "x-gzip":
                 return zlib.decompressobj(_GZIP_OR_ZLIB)
             case "deflate":
-                # Meant is the format of zlib, which begins with an 8 in the lower half of the byte; some servers send
-                # what it holds without it.
+                # The standard means the zlib format, whose first byte has an 8 in its lower half; some servers send the
+                # bare deflate data instead.
                 return zlib.decompressobj(_GZIP_OR_ZLIB if self._left[0] & 0x0F == 8 else _BARE_DEFLATE)
             case _:
                 raise self._error(

@@ -1,6 +1,6 @@
-"""Where fal is and how to behave towards it: one frozen model, read from the environment or written out.
+"""Where fal is, and the limits that apply: one frozen model, read from the environment or written out.
 
-Knows no request and no event loop; it only holds values that were checked once.
+It knows no request and no event loop. It only holds values that have been checked.
 """
 
 import os
@@ -28,7 +28,7 @@ _HOST = re.compile(r"[a-z0-9_.-]+(:\d+)?|\[[0-9a-f:.]+\](:\d+)?", re.IGNORECASE)
 
 
 def _checked_url(value: str) -> str:
-    """A server's address without its trailing slash; a ValueError does not repeat it, for it may hold a password."""
+    """A server's address without its trailing slash. A ValueError does not repeat it, as it may hold a password."""
     if re.fullmatch(r"[a-z0-9.-]+:\d{1,5}", value.strip(), re.IGNORECASE):
         raise ValueError(f"a URL begins with its scheme; write it as http://{value.strip()}")
     try:
@@ -65,7 +65,7 @@ def _checked_host(host: Any) -> str:
 
 
 def _checked_key(value: SecretStr | None) -> SecretStr | None:
-    """Empty counts as unset: shells and CI systems set variables to nothing."""
+    """Empty counts as unset, because shells and CI systems set variables to nothing."""
     text = value.get_secret_value().strip() if value else ""
     return SecretStr(text) if text else None
 
@@ -74,31 +74,32 @@ _Url = Annotated[str, AfterValidator(_checked_url)]
 
 
 class Config(BaseModel):
-    """Where fal is, what may be sent there and the limits that apply; immutable.
+    """Where fal is, what may be sent there, and the limits that apply. Immutable.
 
-    `base_url` points everything at one other server, such as the embedded one: direct calls to `{base_url}`, the queue
-    to `{base_url}/queue`, tokens and storage to `{base_url}/rest`. A single address that is given wins over it. What is
-    configured here is trusted with the key, over plain http too. Messages about wrong values never repeat them.
+    `base_url` points everything at another server, such as the embedded one: direct calls go to `{base_url}`, the queue
+    to `{base_url}/queue`, tokens and storage to `{base_url}/rest`. A single address that you also give takes
+    precedence. The servers that you configure here are trusted with the key, even over plain http. Messages about wrong
+    values never repeat them.
 
     Args:
         base_url: One server for everything.
         run_url: Where direct calls and streams go.
         queue_url: Where queued calls go.
         rest_url: Where tokens and storage are.
-        key: The key, when no credentials are given elsewhere.
-        proxy_url: A server of yours that adds the key: requests go there, the real address in `x-fal-target-url`.
+        key: The key, if no credentials are given elsewhere.
+        proxy_url: A server of yours that adds the key. Requests go there, with the real address in `x-fal-target-url`.
         trusted_hosts: More hosts, as `name` or `name:port`, that may be called and may see the key.
-        ssl_context: How servers are recognised over https, where the system's certificates are not the right ones: for
-            the CA of a company, `ssl.create_default_context(cafile="company.pem")`.
-        connect_timeout: Seconds that opening a connection may take. Of fal's run and queue servers at most 5, for they
-            have backup hosts, which are tried then.
-        request_timeout: Seconds that a request for something small (a token, the place of an upload) may take until its
+        ssl_context: How to verify servers over https if the system's certificates are not the right ones. For a
+            company's CA, use `ssl.create_default_context(cafile="company.pem")`.
+        connect_timeout: Seconds that opening a connection may take. For fal's run and queue servers it is at most 5,
+            because they have backup hosts, which are tried next.
+        request_timeout: Seconds that a small request (for a token, or for the place of an upload) may take until its
             answer is whole, retries and their pauses included.
-        max_event_size: Bytes that one event of a stream may have; a limit for safety, since an event is kept in memory
+        max_event_size: The most bytes in one event of a stream. This is a safety limit: an event is kept in memory
             until it is whole.
-        max_body_size: Bytes that an answer which is read whole (JSON, a token) may have; a limit for safety too, with
+        max_body_size: The most bytes in an answer that is read whole (JSON, a token). This is a safety limit too, with
             room for a few pictures as data URIs.
-        max_attempts: How often a request that may be repeated is sent at most; 1 switches retries off.
+        max_attempts: The most times that a request which may be repeated is sent; 1 turns retries off.
 
     Raises:
         pydantic.ValidationError: A value is not what it should be.
@@ -134,19 +135,19 @@ class Config(BaseModel):
         given = {name: value for name, value in cast(dict[str, Any], values).items() if value is not None}
         base = given.get("base_url")
         if isinstance(base, str):
-            with suppress(ValueError):  # which the field's own check raises with its name
+            with suppress(ValueError):  # the field's own check raises it, with the field's name
                 base = _checked_url(base)
                 given = {"run_url": base, "queue_url": f"{base}/queue", "rest_url": f"{base}/rest"} | given
         return given
 
     @classmethod
     def from_env(cls) -> Self:
-        """The configuration that the environment describes; a variable that is empty counts as unset.
+        """The configuration from the environment. An empty variable counts as unset.
 
-        `RXFAL_BASE_URL` is `base_url`. Without it, `FAL_RUN_HOST` and `FAL_QUEUE_RUN_HOST` are host names as
-        fal-client takes them, or URLs (the queue is at `queue.` plus the run host when it has none of its own). The key
-        is `FAL_KEY`, or else `FAL_KEY_ID` and `FAL_KEY_SECRET` joined by a colon; none with `FAL_FORCE_AUTH_BY_USER=1`,
-        which asks for the login of `fal auth login` instead.
+        `RXFAL_BASE_URL` is `base_url`. Without it, `FAL_RUN_HOST` and `FAL_QUEUE_RUN_HOST` are host names, as for
+        fal-client, or URLs. (If only the run host is set, the queue is at `queue.` plus that host.) The key is
+        `FAL_KEY`, or else `FAL_KEY_ID` and `FAL_KEY_SECRET` joined by a colon. With `FAL_FORCE_AUTH_BY_USER=1` there is
+        no key, and the login of `fal auth login` is used instead.
 
         Raises:
             pydantic.ValidationError: A variable does not hold what it should.
@@ -166,7 +167,7 @@ class Config(BaseModel):
 
 
 def address_of(url: URL, config: Config) -> str:
-    """Host and port of an address, for messages; and which variable of the environment says so, if one does.
+    """Host and port of an address for messages, and the environment variable that set it, if one did.
 
     Examples:
         >>> address_of(URL("https://fal.run/owner/alias"), Config())
@@ -187,7 +188,7 @@ def _names(variable: str | None, configured: str) -> bool:
 
 
 def key_from_env() -> SecretStr | None:
-    """The key that the environment has: `FAL_KEY`, or else `FAL_KEY_ID` and `FAL_KEY_SECRET` joined by a colon."""
+    """The key from the environment: `FAL_KEY`, or else `FAL_KEY_ID` and `FAL_KEY_SECRET` joined by a colon."""
     key, key_id, key_secret = _env("FAL_KEY"), _env("FAL_KEY_ID"), _env("FAL_KEY_SECRET")
     if key is None and key_id and key_secret:
         key = f"{key_id}:{key_secret}"
@@ -195,7 +196,7 @@ def key_from_env() -> SecretStr | None:
 
 
 def where_a_key_goes() -> str:
-    """What to do when a server wants a key and there is none, for messages."""
+    """For messages: what to do if a server wants a key and there is none."""
     if _env("FAL_API_KEY"):
         found = "FAL_API_KEY is set, but it is FAL_KEY that fal's clients read; set that one to the same value"
     else:

@@ -1,7 +1,7 @@
-"""One connection: aiohttp's own, where that would wait for ever, lose an answer, or give it to the wrong request.
+"""One connection: aiohttp's, mended where that waits for ever, loses an answer, or gives it to the wrong request.
 
-Knows one TCP connection and the responses on it; nothing of sessions, of fal or of what the bytes mean. It is aiohttp's
-class with a few methods overridden, some of them private: `use_for` looks first whether they are there.
+It knows one TCP connection and the responses on it, but no session, nothing about fal, and not what the bytes mean. It
+is aiohttp's class with a few methods overridden. Some of them are private, so `use_for` first checks that they exist.
 """
 
 import asyncio
@@ -20,35 +20,36 @@ _END_OF_HEAD = b"\r\n\r\n"
 
 
 def use_for(connector: aiohttp.BaseConnector) -> None:
-    """Let a connector make connections of this kind, unless its aiohttp is not the one that this was written for."""
+    """Let a connector make connections of this kind, unless its aiohttp is not the one this was written for."""
     loop = asyncio.get_running_loop()
     if hasattr(connector, "_factory") and all(hasattr(ResponseHandler(loop), name) for name in _USED_OF_AIOHTTP):
         setattr(connector, "_factory", functools.partial(Connection, loop))  # noqa: B010 (a private name)
 
 
 class Connection(ResponseHandler):
-    """aiohttp's connection with a few differences, each of which is told where it is made."""
+    """aiohttp's connection with a few differences, each explained where it is made."""
 
     _answered = False  # the head of the response to the request in hand has come
 
     def set_response_params(self, **params: Any) -> None:
-        """Begin a request; aiohttp calls it for each."""
+        """Begin a request; aiohttp calls this for each one."""
         self._answered = False
         super().set_response_params(**params)
 
     def feed_data(self, data: Any, size: int = 0) -> None:
-        """Take the head of a response that the parser has read, with its body to come."""
+        """Take the head of a response that the parser has read; its body is still to come."""
         if not self._answered:  # else nobody asked for it, and `data_received` sees to it
             self._answered = data[0].code >= 200 or data[0].code == 101
             super().feed_data(data, size)
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes from the socket; none at all means that the parser may go on.
+        """Take bytes from the socket; no bytes at all mean that the parser may go on.
 
-        When bytes are no HTTP, aiohttp closes the connection and leaves who reads the body waiting for ever: here that
-        body fails. A response that was whole by then stays, and therefore its head goes to the parser by itself: of a
-        call that fails, the parser gives back nothing. Bytes after a whole response answer no request, so the
-        connection is closed: aiohttp would keep it, and take them for the answer to the next request.
+        If the bytes are not HTTP, aiohttp closes the connection and leaves whoever reads the body waiting for ever.
+        Here that body fails. A response that was already whole is kept; for that its head goes to the parser
+        separately, because a call of the parser that fails returns nothing. Bytes after a whole response answer no
+        request, so the connection is closed. aiohttp would keep it, and take those bytes for the answer to the next
+        request.
         """
         if self.upgraded or self._parser is None:
             super().data_received(data)
@@ -74,7 +75,7 @@ class Connection(ResponseHandler):
         return isinstance(self._exception, HttpProcessingError)
 
     def _has_begun_another(self) -> bool:
-        """Whether the parser holds the beginning of a response, after the end of the one before."""
+        """Whether the parser holds the beginning of another response, after the end of the last one."""
         try:
             return self._parser is not None and self._parser.feed_eof() is not None
         except Exception:
@@ -83,7 +84,7 @@ class Connection(ResponseHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """Take the end of the connection.
 
-        To aiohttp a body without a length is whole when its connection ends, also when that was a reset.
+        aiohttp takes a body without a length for whole when its connection ends, even if that was a reset.
         """
         body = self._payload
         if exc is not None and body is not None and not body.is_eof():
@@ -93,14 +94,14 @@ class Connection(ResponseHandler):
             _fail(body, exc)
 
     def close(self) -> None:
-        """Close at once. aiohttp would first wait for the other side to take what was written, which may be never."""
+        """Close at once. aiohttp would first wait until the other side has read what was written, maybe for ever."""
         self.abort()
 
     def is_connected(self) -> bool:
-        """Whether it can be used: not when something has come between two requests that the event loop has not seen.
+        """Whether it can be used. It can't if something came between two requests that the event loop has not seen.
 
-        Mostly that is the connection's end. A request sent now would be lost, and nobody could say whether it was
-        taken.
+        Usually that is the end of the connection. A request sent now would be lost, and nobody could say whether the
+        server took it.
         """
         between = self._answered and self._payload is not None and self._payload.is_eof()
         return super().is_connected() and not (between and _has_news(self.transport))

@@ -1,4 +1,4 @@
-"""Where the key comes from, or the token in its place."""
+"""Where the key, or the token in its place, comes from."""
 
 import hashlib
 import importlib
@@ -20,12 +20,12 @@ __all__ = ["Credential", "Credentials", "KeySource", "ask", "hidden"]
 _T = TypeVar("_T")
 
 KeySource = str | SecretStr | Callable[[], str | SecretStr | Awaitable[str | SecretStr]] | None
-"""A key or token, or a function that gives one, sync or async; None where there is none."""
+"""A key or token, or a function, sync or async, that returns one; None if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What a request says who sends it by.
+    """How a request says who sends it.
 
     Attributes:
         scheme: `Key` for fal's keys, `Bearer` for access tokens.
@@ -36,30 +36,30 @@ class Credential:
     secret: SecretStr
 
     def header(self) -> str:
-        """The value of the Authorization header; to be held by no name, since frames that raise show theirs."""
+        """The value of the Authorization header. Don't give it a name: tracebacks can show local variables."""
         return f"{self.scheme} {self.secret.get_secret_value()}"
 
     def fingerprint(self) -> bytes:
-        """What tells it from others, and tells nothing of it."""
+        """A hash that tells it apart from others and reveals nothing about it."""
         return hashlib.sha256(self.header().encode()).digest()
 
 
 class Credentials:
     """The credential of a client.
 
-    A function is asked for every request, so that a key may change while a program runs. An empty text is no key:
-    public models answer without one. With neither key nor token, here or in `config`, it is looked for where fal's own
-    client looks: `FAL_KEY`, `FAL_KEY_ID` and `FAL_KEY_SECRET`, the secrets of a Google Colab notebook, and the login
-    of `fal auth login`; the last two are for fal's own servers, and not for the one at `base_url`.
+    A function is called for every request, so a key may change while a program runs. An empty text is no key: public
+    models answer without one. If neither you nor `config` gives a key or token, rxfal looks where fal's own client
+    looks: in `FAL_KEY`, in `FAL_KEY_ID` and `FAL_KEY_SECRET`, in the secrets of a Google Colab notebook, and in the
+    login of `fal auth login`. The last two are for fal's own servers, and not for the one at `base_url`.
 
     Args:
-        source: A key, or a function that gives one; None for the one in `config`.
+        source: A key, or a function that returns one; None for the one in `config`.
         config: The configuration.
-        access_token: A token in the place of a key, or a function that gives one.
+        access_token: A token to use instead of a key, or a function that returns one.
 
     Raises:
-        CredentialsError: It is neither text nor function, or no header can carry it.
-        ValueError: Both a key and a token.
+        CredentialsError: It is neither text nor a function, or a header can't carry it.
+        ValueError: Both a key and a token were given.
 
     Examples:
         >>> Credentials("id:secret", Config())
@@ -89,13 +89,13 @@ class Credentials:
         return f"Credentials({'the login' if isinstance(self._source, Login) else 'a function'})"
 
     async def current(self, post: PostForm) -> Credential | None:
-        """The credential for one request, or None when there is none.
+        """The credential for one request, or None if there is none.
 
         Args:
-            post: Sends what the renewal of a login needs.
+            post: Sends the request that renews a login.
 
         Raises:
-            CredentialsError: The function failed, what it gave is no key, or the login has ended.
+            CredentialsError: The function failed, it did not return a key, or the login has ended.
             ApiError, TransportError: The login could not be renewed now.
         """
         source = self._source
@@ -107,27 +107,27 @@ class Credentials:
         return None if source is None else Credential(self._scheme, source)
 
     def refused(self) -> None:
-        """What was given last was refused: a login is looked for again."""
+        """The last credential was refused: look for a login again."""
         if isinstance(self._source, Login):
             self._source.forget()
 
 
 def hidden(given: _T | str) -> _T | SecretStr:
-    """A text as a secret, and everything else as it is."""
+    """A text as a secret; everything else unchanged."""
     return SecretStr(given) if isinstance(given, str) else given
 
 
 async def ask(function: Callable[..., Any], *args: Any, what: str, endpoint: str | None = None) -> SecretStr:
-    """The secret that a function of the user's gives, sync or async.
+    """The secret that a function of the user returns; the function may be sync or async.
 
     Args:
         function: The function.
-        args: What it is called with.
-        what: What it is called in messages.
-        endpoint: What it is asked for.
+        args: Its arguments.
+        what: What to call it in messages.
+        endpoint: The endpoint that it is asked for.
 
     Raises:
-        CredentialsError: It failed, or gave something else.
+        CredentialsError: It failed, or returned something else.
     """
     try:
         given = function(*args)
@@ -149,7 +149,7 @@ def _checked(secret: SecretStr) -> SecretStr | None:
 
 
 def _found(config: Config) -> SecretStr | Login | None:
-    """What there is where fal's own client looks."""
+    """The credential, if there is one where fal's own client looks."""
     login = Login.from_env() if config.base_url is None else None
     if login is not None and login.is_preferred:
         return login
@@ -158,7 +158,7 @@ def _found(config: Config) -> SecretStr | Login | None:
 
 @cache
 def _colab_key() -> SecretStr | None:
-    """The secret `FAL_KEY` of a Google Colab notebook, which asks its user for it once."""
+    """The secret `FAL_KEY` of a Google Colab notebook. Colab asks its user once for permission."""
     ipython: Any = sys.modules.get("IPython")
     if ipython is None or "google.colab" not in str(ipython.get_ipython()):
         return None

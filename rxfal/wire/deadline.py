@@ -1,7 +1,4 @@
-"""A point in time by which something has to be done, however many steps it takes.
-
-Knows the event loop's clock, and nothing of what is done.
-"""
+"""A point in time by which something must be done, however many steps it takes."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -15,10 +12,10 @@ _T = TypeVar("_T")
 
 
 class Deadline:
-    """The end of a time that begins now.
+    """A time limit that begins now.
 
     Args:
-        seconds: How long it is; None for no end.
+        seconds: How long it is; None for no limit.
     """
 
     __slots__ = ("_at", "_loop", "seconds")
@@ -29,15 +26,15 @@ class Deadline:
         self.seconds = seconds
 
     def left(self, most: float) -> float:
-        """How many seconds are left of it, `most` at most."""
+        """How many seconds are left, but at most `most`."""
         return most if self._at is None else max(0.0, min(most, self._at - self._loop.time()))
 
     async def limit(self, work: Awaitable[_T], failure: Callable[[float], FalError]) -> _T:
-        """What the work gives, or an error when the time is over first, and then the work is cancelled.
+        """The result of the work. If time runs out first, the work is cancelled and an error is raised.
 
         Args:
-            work: What has to be done.
-            failure: Makes the error, from the seconds of the whole.
+            work: What must be done.
+            failure: Makes the error from the length of the limit, in seconds.
         """
         limit = asyncio.timeout_at(self._at)
         try:

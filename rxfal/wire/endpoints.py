@@ -1,6 +1,6 @@
 """Endpoint ids and addresses, and which hosts may be called and may see a credential.
 
-Pure functions over text and `Config`; knows no connection. Everything is checked here before a byte is sent.
+Pure functions over text and `Config`. Everything is checked here before a byte is sent.
 """
 
 import json
@@ -21,22 +21,22 @@ _NAMESPACES = frozenset({"workflows", "comfy"})
 _FAL_HOSTS = ("fal.ai", "fal.run")
 _BACKUP_HOSTS = {"https://fal.run": "falrun.com", "https://queue.fal.run": "queue.falrun.com"}
 _OLD_FORM = re.compile(r"(\d+)-([A-Za-z0-9._-]+)")
-# Letters and what fal's ids and version tags use. No percent sign: an escape could spell a dot or a slash.
+# Letters, digits and what fal's ids and version tags use. No percent sign: an escape could spell a dot or a slash.
 _SEGMENT = re.compile(r"[A-Za-z0-9._~@:+=,-]+")
 _NOT_IN_A_PATH = re.compile(r"[\x00-\x1f\x7f\\?#%\u2028\u2029]")
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An endpoint that was checked: `{namespace/}{owner}/{alias}{/path}`, on fal's host or on `base`.
+    """An endpoint that has been checked: `{namespace/}{owner}/{alias}{/path}`, on fal's host or on `base`.
 
     Attributes:
         id: What the user wrote, for messages.
         namespace: `workflows`, `comfy` or nothing.
-        owner: Whose app it is.
-        alias: The app's name, the one that short-lived tokens are made for.
+        owner: Who owns the app.
+        alias: The app's name; short-lived tokens are made for it.
         path: What follows the alias, without slashes around it.
-        base: The server, where the user gave a whole URL.
+        base: The server, if the user gave a whole URL.
     """
 
     id: str
@@ -48,9 +48,9 @@ class Endpoint:
 
     @classmethod
     def parse(cls, app: str, config: Config) -> Self:
-        """Read an endpoint id, or a URL of a trusted host that stands in for one.
+        """Read an endpoint id, or a URL on a trusted host in its place.
 
-        The old form `12345-some-app` means `12345/some-app`. One slash at the end is dropped; empty segments, `.` and
+        The old form `12345-some-app` means `12345/some-app`. One slash at the end is dropped. Empty segments, `.` and
         `..`, escapes, white space, a query and anything else that could lead elsewhere are refused.
 
         Args:
@@ -88,7 +88,7 @@ class Endpoint:
             query: See `encode_query`.
 
         Raises:
-            EndpointError: The path leads out of the endpoint, or holds what a path can't.
+            EndpointError: The path leads out of the endpoint, or holds something that a path can't.
 
         Examples:
             >>> str(Endpoint.parse("owner/alias", Config()).url(Config(), path="/v1/chat", query={"logs": True}))
@@ -96,7 +96,7 @@ class Endpoint:
         """
         more = _path_segments(path or "")
         own = [part for part in (self.namespace, self.owner, self.alias, *self.path.split("/")) if part]
-        # joinpath escapes what has to be; a segment is never read as an escape or as a way up, both were refused.
+        # joinpath escapes what must be escaped. No segment is an escape or `..`; both have been refused.
         url = URL(self.base or config.run_url).joinpath(*own, *more)
         return url.with_query(encode_query(query)) if query else url
 
@@ -105,7 +105,7 @@ class Endpoint:
 
         Args:
             config: As for `url`.
-            path: As for `url`; left out, it is `/stream`, unless the endpoint ends so.
+            path: As for `url`. If left out, it is `/stream`, unless the endpoint already ends with that.
             query: As for `url`.
 
         Examples:
@@ -119,7 +119,7 @@ class Endpoint:
 
 
 def _without_query(text: str) -> str:
-    """An id or path for a message, without the query that it should not have: that may hold a token."""
+    """An id or path for a message, without its query: it should not have one, and it may hold a token."""
     return repr(re.sub(r"\?.*", "?...", text, flags=re.DOTALL))
 
 
@@ -142,7 +142,7 @@ def _path_segments(path: str) -> list[str]:
 
 
 def _split_url(app: str, config: Config) -> tuple[str, str]:
-    """The trusted server of an endpoint that is a URL, and the rest of the path."""
+    """For an endpoint that is a URL: its trusted server, and the rest of the path."""
     if not app.isascii() or re.search(r"[\s\x00-\x1f\x7f\\?#%]", app):
         # Not repeated in the message: a query may hold a token.
         raise EndpointError(
@@ -177,10 +177,10 @@ def _split_url(app: str, config: Config) -> tuple[str, str]:
 def may_see_credential(url: URL, config: Config) -> bool:
     """Whether a request to this address may carry the key or a token.
 
-    It may over https to `fal.ai`, `fal.run` and their subdomains, and to fal's two backup hosts; to the very servers
-    that the configuration names (scheme, host and port); and to its `trusted_hosts`, over http too. Host names are
-    compared whole: no `evilfal.ai`, no `fal.run.evil.com`, no name with a dot at its end, and no address with a user
-    in it.
+    It may over https to `fal.ai`, `fal.run` and their subdomains, and to fal's two backup hosts; to exactly the servers
+    that the configuration names (scheme, host and port); and to its `trusted_hosts`, even over http. Host names are
+    compared as a whole: `evilfal.ai`, `fal.run.evil.com`, a name with a dot at its end, and an address with a user in
+    it are refused.
 
     Examples:
         >>> may_see_credential(URL("https://queue.fal.run/x"), Config())
@@ -200,7 +200,7 @@ def may_see_credential(url: URL, config: Config) -> bool:
 
 
 def backup_of(url: URL, config: Config) -> URL | None:
-    """The same at fal's backup host; None where there is none, or the configuration names another server than fal's.
+    """The same address on fal's backup host; None if there is none, or if the configuration names another server.
 
     Examples:
         >>> backup_of(URL("https://fal.run/owner/alias?logs=true"), Config())
@@ -216,9 +216,9 @@ def backup_of(url: URL, config: Config) -> URL | None:
 def may_take_upload(url: URL, config: Config) -> bool:
     """Whether a file may be sent to this address, which the storage chose.
 
-    It may over https to any host with a full name, since fal changes the hosts of its storage; to the hosts that the
-    configuration names, over http where that has http; and to its `trusted_hosts`. Not to another IP address, however
-    it is written, and not to an address with a user in it: no answer can send a file into the user's own network.
+    It may over https to any host with a full name, because fal changes the hosts of its storage; to the hosts that the
+    configuration names, over http if that says http; and to its `trusted_hosts`. Any other IP address, however it is
+    written, and an address with a user in it are refused, so no answer can send a file into the user's own network.
 
     Examples:
         >>> may_take_upload(URL("https://v3b.fal.media/files/a.png?signature=s"), Config())
@@ -248,16 +248,16 @@ def _is_trusted(origin: tuple[str, str, int | None], config: Config) -> bool:
 
 
 def _origin(url: URL) -> tuple[str, str, int | None]:
-    """Scheme, host and port; a websocket counts as the http that it begins as."""
+    """Scheme, host and port. A websocket counts as http, which it begins as."""
     return {"ws": "http", "wss": "https"}.get(url.scheme, url.scheme), (url.raw_host or "").lower(), url.port
 
 
 def encode_query(value: Mapping[str, Any], *, what: str = "query") -> dict[str, str]:
-    """A mapping as query parameters: text as it is, everything else as JSON, the way fal reads it.
+    """A mapping as query parameters: text as it is, everything else as JSON, as fal reads it.
 
     Args:
         value: Names and values.
-        what: What it is called in messages.
+        what: What to call it in messages.
 
     Raises:
         TypeError: A value that JSON can't carry; the message names its place.

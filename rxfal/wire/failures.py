@@ -1,6 +1,6 @@
-"""From what went wrong to the error that says so: a response's status and body, or a broken connection.
+"""From what went wrong to the error for it: a response's status and body, or a broken connection.
 
-Pure functions; they know no session. Nothing that leaves here holds a secret, in its causes' frames neither.
+Pure functions. Nothing that leaves here holds a secret, not even in the frames of its causes.
 """
 
 import email.utils
@@ -47,7 +47,7 @@ _REFUSED: dict[str, str] = {
     "token": "the server refused the short-lived token, which has expired or is meant for another app; try again, and "
     "if you give a token_provider, let it make a new token for the app that it is told",
 }
-_MOST_OF_THE_SERVERS = 1500  # characters of what a server says; then there is room for what to do
+_MOST_OF_THE_SERVERS = 1500  # characters of what a server says, which leaves room for what to do
 _NEXT_STEP = {
     101: "the server changes to another protocol there, which was not asked for; look at the address",
     403: "the key may not use this endpoint; look at its scope and at the account's balance",
@@ -72,7 +72,7 @@ def error_from_response(
     secrets: Secrets = _NONE,
     address: str | None = None,
 ) -> ApiError:
-    """The error that a response stands for; see `error_from_value`.
+    """The error for a response; see `error_from_value`.
 
     Args:
         status: The HTTP status, 300 or more.
@@ -80,8 +80,8 @@ def error_from_response(
         body: Its body, or the beginning of it.
         endpoint: Where it happened.
         sent: The credential that the request carried.
-        secrets: What must not appear in the error, should the server repeat it.
-        address: Host and port of the server, where that is not fal's own.
+        secrets: What must not appear in the error, even if the server repeats it.
+        address: Host and port of the server.
     """
     return error_from_value(
         status, _decoded(body), headers, endpoint=endpoint, sent=sent, secrets=secrets, address=address
@@ -98,20 +98,20 @@ def error_from_value(
     secrets: Secrets = _NONE,
     address: str | None = None,
 ) -> ApiError:
-    """The error that a decoded body stands for, or the data of an event.
+    """The error for a decoded body, or for the data of an event.
 
-    Understands fal's bodies: `detail` as a list of field errors or as text, `message`, `error` as text or with a
-    `message` inside; an HTML page of a gateway becomes its title. A 422 is a `ValidationError`. A redirect is an error
-    too: it is not followed, since the request carries a credential.
+    It understands fal's bodies: `detail` as a list of field errors or as text, `message`, and `error` as text or with a
+    `message` inside. A gateway's HTML page becomes its title. A 422 is a `ValidationError`. A redirect is an error too:
+    it is not followed, because the request carries a credential.
 
     Args:
         status: The HTTP status, 300 or more.
-        value: What says the error: decoded JSON, or text, or None.
+        value: The body: decoded JSON, or text, or None.
         headers: The response's headers.
         endpoint: Where it happened.
-        sent: The credential that the request carried; None where it has nothing to do with the error.
-        secrets: What must not appear in the error, should the server repeat it.
-        address: Host and port of the server, where that is not fal's own.
+        sent: The credential that the request carried; None if it has nothing to do with the error.
+        secrets: What must not appear in the error, even if the server repeats it.
+        address: Host and port of the server.
     """
     value = secrets.mask_value(value)
     header = {name.lower(): one_line(secrets.mask(text), 200) for name, text in headers.items()}.get
@@ -139,7 +139,7 @@ def error_from_value(
 
 
 def status_in(*values: Any, default: int = 500) -> int:
-    """The HTTP status that the data of an error names, at its `status` or `code`; that of the first value that has one.
+    """The HTTP status that an error's data names in `status` or `code`; the first value that has one counts.
 
     Examples:
         >>> status_in({"status": 503}), status_in({"code": "429"}), status_in({"code": "rate_limit"}, None)
@@ -170,7 +170,7 @@ _WORDS = ("detail", "message", "error", "msg", "errorText")
 
 
 def _text_of(value: Any) -> str:
-    """What a body says in words, on one short line."""
+    """What a body says, on one short line."""
     if isinstance(value, str):
         return _from_page(value)
     if isinstance(value, list):
@@ -194,7 +194,7 @@ def _field_text(entry: Any) -> str:
 
 
 def _from_page(text: str) -> str:
-    """Plain text cut to a line's length; a page of HTML is its title, or its words."""
+    """Plain text, cut to the length of a line; for an HTML page, its title or its words."""
     if re.match(r"\s*<(!doctype|html|head|body|center|h1)", text, re.IGNORECASE):
         title = re.search(r"<(title|h1)[^>]*>(.*?)</\1", text, re.IGNORECASE | re.DOTALL)
         text = html.unescape(re.sub(r"<[^>]*>", " ", title[2] if title else text))
@@ -203,7 +203,7 @@ def _from_page(text: str) -> str:
 
 
 def _and(text: str, more: str) -> str:
-    """Two clauses as one sentence, whatever mark the first ends with."""
+    """Two clauses as one sentence, whatever punctuation the first ends with."""
     return f"{text.rstrip(' .:;,')}: {more}"
 
 
@@ -215,7 +215,7 @@ def _reason(status: int) -> str:
 
 
 def _target(headers: Mapping[str, str]) -> str:
-    """Where a redirect leads: the host alone, since the rest may hold a token."""
+    """Where a redirect leads: only the host, because the rest may hold a token."""
     found = re.match(r"(?:https?:)?//(?:[^/?#]*@)?([^/?#@\s]+)", headers.get("Location", ""), re.IGNORECASE)
     return found[1] if found else "another path of the same host"
 
@@ -270,15 +270,15 @@ def transport_error(
 ) -> tuple[TransportError, BaseException]:
     """The `TransportError` for a failure of aiohttp or of the operating system, and the cause to raise it from.
 
-    The cause is the failure itself without its frames, whose locals hold the headers and the address; or a copy
-    without the words too when they hold a secret: some of aiohttp's errors quote the URL, and with it the token.
+    The cause is the failure without its frames, because their locals hold the headers and the address. If its message
+    holds a secret, the cause is a copy without that: some of aiohttp's errors quote the URL, and with it the token.
 
     Args:
         error: The failure.
         endpoint: Where it happened.
         address: Host and port that were called.
         secrets: What must not appear in the error.
-        client_closed: Whether the client was closed meanwhile, which explains it.
+        client_closed: Whether the client has been closed, which explains the failure.
     """
     chain = _chain(error)
     kind: TransportKind = "connection" if client_closed else _kind(chain)
@@ -286,7 +286,7 @@ def transport_error(
     if client_closed:
         message = _CLIENT_CLOSED
     elif (bad := _no_http(chain)) is not None:
-        # Its first line says what is wrong, the others show the place.
+        # Its first line says what is wrong; the others show where.
         what = _shown(bad.message.partition("\n")[0], secrets).rstrip(":") or type(bad).__name__
         message = _NO_HTTP.format(address=address, what=what)
     else:
@@ -307,9 +307,9 @@ def transport_error(
 
 
 def unshown(error: DecodeError, secrets: Secrets) -> DecodeError:
-    """The error as it is, or one that quotes nothing, when what could not be decoded repeats a secret.
+    """The error as it is; or, if what could not be decoded repeats a secret, one that quotes nothing.
 
-    In the second case the one that was given loses its words too: it stays behind in frames that the new one passes.
+    In that case the original loses its message too, because it stays behind in the frames of the new one.
     """
     data, words = secrets.mask_bytes(error.data), f"{error.message} {error.__cause__}"
     if data == error.data and secrets.mask(words) == words:
@@ -324,7 +324,7 @@ def _shown(text: str, secrets: Secrets) -> str:
 
 
 def _chain(error: BaseException) -> list[BaseException]:
-    """The error, what caused it, and what aiohttp wrapped in its arguments."""
+    """The error, its causes, and the errors that aiohttp put in its arguments."""
     found: list[BaseException] = []
     waiting: list[BaseException | None] = [error]
     while waiting:
@@ -337,7 +337,7 @@ def _chain(error: BaseException) -> list[BaseException]:
 
 
 def _no_http(chain: list[BaseException]) -> HttpProcessingError | None:
-    """What aiohttp's parser could not read; that a body is too short is another matter, though it says so there."""
+    """What aiohttp's parser could not read. A body that is too short does not count, although that comes from there."""
     for link in chain:
         if isinstance(link, HttpProcessingError) and not isinstance(link, PayloadEncodingError):
             return link
@@ -370,7 +370,7 @@ def _kind(chain: list[BaseException]) -> TransportKind:
 
 
 def _out_of_descriptors() -> bool:
-    """Whether no file can be opened: the resolver then says only that it failed, not why."""
+    """Whether no file can be opened. In that case the resolver only says that it failed, not why."""
     try:
         os.close(os.open(os.devnull, os.O_RDONLY))
     except OSError as error:

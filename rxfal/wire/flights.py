@@ -1,4 +1,4 @@
-"""One request for all who want its answer at the same moment. Knows nothing of what is asked for."""
+"""One request for everyone who wants its answer at the same time."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Hashable
@@ -12,23 +12,23 @@ _T = TypeVar("_T")
 
 @dataclass(slots=True)
 class _Flight(Generic[_T]):
-    """What is being asked for, and how many wait for it."""
+    """A question that has been asked, and how many wait for the answer."""
 
     task: asyncio.Task[_T]
     waiting: int = 0
 
 
 class Flights(Generic[_T]):
-    """The questions that are under way, on each event loop for itself.
+    """The questions that have been asked and not answered yet, separately for each event loop.
 
-    When one who waits is cancelled the others still get the answer; when all are, the question is.
+    If one of those who wait is cancelled, the others still get the answer. If all are, the question is cancelled.
     """
 
     def __init__(self) -> None:
         self._flights: dict[tuple[asyncio.AbstractEventLoop, Hashable], _Flight[_T]] = {}
 
     async def join(self, question: Hashable, ask: Callable[[], Coroutine[Any, Any, _T]], *, name: str) -> _T:
-        """The answer to a question that is under way, or else to the one that this begins.
+        """The answer to a question that has already been asked, or else is asked now.
 
         Args:
             question: What makes two questions the same.

@@ -1,6 +1,6 @@
-"""One request: session, headers, credentials, retries; a response to read, or the error that it stands for.
+"""One request: session, headers, credentials and retries; then a response to read, or the error for it.
 
-Knows how to speak to fal's servers, and nothing of what the bytes mean. No error of aiohttp leaves it.
+It knows how to talk to fal's servers, but not what the bytes mean. No error of aiohttp leaves it.
 """
 
 import asyncio
@@ -37,16 +37,16 @@ __all__ = ["Http", "Request", "Response"]
 
 logger = logging.getLogger("rxfal")
 _STAMINAS_NAME = "a request of rxfal"
-# What stamina logs of a retry says neither where nor why; `_again` logs a line that does.
+# stamina's own log of a retry says neither where nor why; `again` logs a line that does.
 logging.getLogger("stamina").addFilter(lambda record: record.__dict__.get("stamina.callable") != _STAMINAS_NAME)
 
-_LARGE_BODY = 2**20  # bytes; above it aiohttp wants a file, which it sends piece by piece
+_LARGE_BODY = 2**20  # bytes; aiohttp wants a file for more, and sends it piece by piece
 _SECRET_HEADER = re.compile("auth|key|token|secret|cookie", re.IGNORECASE)
 _TARGET = "x-fal-target-url"
-_FORM_PATIENCE = 30.0  # seconds until the answer to a form is whole
-_BACKUP_AFTER = 5.0  # seconds for a connection to a host of fal that has a backup
-_LONGEST_RETRY_AFTER = 60.0  # seconds; a server that asks for more gets no retry, the caller decides
-_FIRST_PAUSE, _LONGEST_PAUSE, _JITTER = 0.2, 5.0, 0.4  # seconds, where the server asks for none
+_FORM_PATIENCE = 30.0  # seconds until the answer to a form must be whole
+_BACKUP_AFTER = 5.0  # seconds for connecting to a host of fal that has a backup
+_LONGEST_RETRY_AFTER = 60.0  # seconds; if a server asks for more, there is no retry and the caller decides
+_FIRST_PAUSE, _LONGEST_PAUSE, _JITTER = 0.2, 5.0, 0.4  # seconds, if the server names none
 
 Body = bytes | Callable[[], AsyncIterable[bytes]] | None
 
@@ -60,18 +60,19 @@ class Request:
         url: Where to, without any credential.
         endpoint: What to call it in messages.
         headers: Headers; they win over those that rxfal adds.
-        body: Bytes, or a function that gives them piece by piece, called anew for every attempt.
-        content_length: The size of a body that comes in pieces, in bytes; left out, it is sent chunked.
-        auth: Whether to send the key; it goes only where a credential may go.
+        body: Bytes, or a function that yields them piece by piece and is called again for every attempt.
+        content_length: The size in bytes of a body that comes in pieces; if left out, the body is sent chunked.
+        auth: Whether to send the key. It goes only where a credential may go.
         token: A short-lived token to send in the query, instead of the key.
-        credential: The credential to send; left out, it is asked for.
-        timeout: Seconds that it may take, retries and their pauses included, until the response headers are in where it
-            is an `exchange`, and until the answer is whole where it is a `fetch`. None is no limit for an `exchange`,
-            and `request_timeout` of the configuration for a `fetch`.
-        stall_timeout: Given, a `fetch` may take as long as it likes, but not so many seconds in which no piece of
-            the body is taken and no answer comes.
-        retry: What may be sent again: requests that surely "never-started", or all that failed, being "idempotent".
-        secrets: What else of it is secret, such as the signature in its address.
+        credential: The credential to send; if left out, rxfal asks for it.
+        timeout: Seconds that it may take, retries and their pauses included: for an `exchange` until the response
+            headers are in, for a `fetch` until the answer is whole. None means no limit for an `exchange`, and the
+            configuration's `request_timeout` for a `fetch`.
+        stall_timeout: If given, a `fetch` may take as long as it likes in all, but not this many seconds in which no
+            piece of the body is taken and no answer comes.
+        retry: What may be sent again: only requests that surely "never-started", or every one that failed, because it
+            is "idempotent".
+        secrets: What else in it is secret, such as the signature in its address.
     """
 
     method: str
@@ -89,12 +90,12 @@ class Request:
     secrets: tuple[SecretStr, ...] = ()
 
     def __repr__(self) -> str:
-        return f"Request({self.method} {without_queries(str(self.url))})"  # frames that raise hold it
+        return f"Request({self.method} {without_queries(str(self.url))})"  # tracebacks can show it
 
 
 @dataclass(slots=True, kw_only=True, repr=False)
 class _Outgoing:
-    """A request as it goes out, with its credential; without a repr, since frames that raise hold it."""
+    """A request as it goes out, with its credential. It has no repr, because tracebacks can show it."""
 
     url: URL
     headers: CIMultiDict[str]
@@ -124,17 +125,17 @@ class Http:
     async def exchange(self, request: Request, deadline: Deadline | None = None) -> AsyncGenerator[Response]:
         """Send a request and leave its response open for the block.
 
-        Failures are tried again as `request.retry` says, with growing pauses or the server's `Retry-After`, until the
+        Failures are retried as `request.retry` says, after growing pauses or the server's `Retry-After`, until the
         response has begun; never after that. Leaving the block early closes the connection at once, which cancels the
-        work on the server; after a body that was read whole the connection is kept for the next request.
+        work on the server. After a body that was read whole, the connection is kept for the next request.
 
         Args:
             request: What to send.
-            deadline: When the response headers have to be in, where that is not `request.timeout` from now.
+            deadline: When the response headers must be in, if that is not `request.timeout` from now.
 
         Raises:
-            ApiError: The server answered with an error, or with a redirect; also where it asked for a pause that would
-                last beyond the deadline.
+            ApiError: The server answered with an error or a redirect, or asked for a pause that would last beyond the
+                deadline.
             StreamTimeoutError: The response headers did not come in time.
             TransportError: No server answered.
             CredentialsError: There is no usable key.
@@ -157,7 +158,7 @@ class Http:
             response.let_go()
 
     async def fetch(self, request: Request) -> bytes:
-        """Send a request and read its whole answer, which is tried again together.
+        """Send a request and read its whole answer; a retry repeats both.
 
         Raises what `exchange` does, and `BodyTooLargeError`.
         """
@@ -177,14 +178,14 @@ class Http:
             failure = unshown(error, secrets)
         finally:
             del body
-        raise failure  # outside of the clause, so that the original with its words is not its context
+        raise failure  # outside the clause, so that the original with its message does not become its context
 
     async def post_form(self, url: str, form: Mapping[str, str | SecretStr]) -> Any:
-        """Send a form without any credential, and decode the answer; raises what `fetch_json` does.
+        """Send a form without a credential, and decode the answer; raises what `fetch_json` does.
 
         Args:
-            url: Where to.
-            form: Its fields; a `SecretStr` is one that no error may show.
+            url: Where to send it.
+            form: Its fields. No error shows the value of a `SecretStr`.
         """
         return await self.fetch_json(
             Request(
@@ -245,11 +246,11 @@ class Http:
         raise _timeout(stall, message, request, attempt)
 
     async def aclose(self) -> None:
-        """Close all connections; what is under way ends with a `TransportError`."""
+        """Close all connections. Requests under way end with a `TransportError`."""
         await self._sessions.aclose()
 
     def close(self) -> None:
-        """The same from code that can't await, on any thread."""
+        """The same for code that can't await; call it from any thread."""
         self._sessions.close()
 
     async def _send_with_retries(
@@ -275,28 +276,28 @@ class Http:
             if pause is True:
                 pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (failed - 1) + random.uniform(0, _JITTER))
             if deadline.left(pause) < pause:
-                return False  # what the server said is of more use than that the time was over
+                return False  # what the server said is more useful than a timeout
             if failed < most:
                 reason = str(error).removeprefix(f"{request.endpoint}: ")
                 logger.info("%s: trying again in %s, after: %s", request.endpoint, in_seconds(pause), reason)
             return pause
 
-        # The context manager and not the decorator, which would log the arguments.
+        # The context manager, because the decorator would log the arguments.
         return aiter(stamina.retry_context(on=again, attempts=most, timeout=None).with_name(_STAMINAS_NAME, (), {}))
 
     async def _send(
         self, request: Request, deadline: Deadline, attempt: Attempt, moved: Callable[[], None] = lambda: None
     ) -> tuple[LoopSession, Response]:
-        """One attempt: the response, once its headers are in and say that it is one.
+        """One attempt: the response, when its headers are in and say that it succeeded.
 
-        Where no connection to fal comes about, so that nothing was sent, it goes on at fal's backup host. If that can't
-        be reached either, fal's own error counts.
+        If no connection to fal could be made, so nothing was sent, the attempt goes on at fal's backup host. If that
+        can't be reached either, the error of fal's own host is raised.
 
         Args:
             request: What to send.
-            deadline: When its headers have to be in.
-            attempt: Is told whether it was sent.
-            moved: Called when a piece of the body was taken.
+            deadline: When its headers must be in.
+            attempt: Learns whether the request was sent.
+            moved: Called when a piece of the body has been taken.
         """
         backup = backup_of(request.url, self.config)
         if backup is None or (request.auth and self.config.proxy_url):
@@ -372,15 +373,15 @@ class Http:
             raise error_from_response(
                 response.status,
                 response.headers,
-                # Held by no name: it may repeat a secret, and the error has this frame. It gets half of the time that
-                # is left: the status must not be lost for it.
+                # It has no name here: it may repeat a secret, and the error holds this frame. It gets half of the time
+                # that is left, so that the status is not lost because of it.
                 await response.beginning(deadline.left(60.0) / 2),
                 endpoint=request.endpoint,
                 sent=outgoing.sent,
                 secrets=outgoing.secrets,
                 address=attempt.address,
             )
-        # Outside the except clause: the original would stay on it as context, with a URL that may hold a token.
+        # Outside the except clause, where the original would become its context, with a URL that may hold a token.
         try:
             raise failure from cause
         finally:
@@ -395,7 +396,7 @@ class Http:
             if may_see_credential(url, config):
                 url = url.update_query(fal_jwt_token=request.token.get_secret_value())
         elif request.auth and config.proxy_url is not None:
-            # A server-side proxy adds the key itself, and knows by this header where the request is meant to go.
+            # A server-side proxy adds the key itself. This header tells it where the request should go.
             headers[_TARGET] = str(url)
             url = URL(config.proxy_url)
         elif request.auth and may_see_credential(url, config):
@@ -417,7 +418,7 @@ class Http:
 
 
 def _secrets_in(given: URL, url: URL, headers: CIMultiDict[str], proxy: URL | None) -> Iterator[str]:
-    """The secrets of a request as it goes out, the user's own among them."""
+    """The secrets in a request as it goes out, the user's own included."""
     for address in (given, url):  # they differ behind a server-side proxy
         yield from address.query.getall("fal_jwt_token", ())
     for name, value in headers.items():
@@ -449,7 +450,7 @@ def _timeout(seconds: float, message: str, request: Request, attempt: Attempt) -
 def _payload(
     body: Body, errors: list[Exception], moved: Callable[[], None]
 ) -> bytes | io.BytesIO | AsyncIterable[bytes] | None:
-    """A body as aiohttp wants it. What the caller's function raises is kept in `errors`: aiohttp makes words of it."""
+    """A body as aiohttp wants it. `errors` keeps what the caller's function raises; aiohttp keeps only its text."""
     if isinstance(body, bytes) and len(body) > _LARGE_BODY:
         return io.BytesIO(body)
     if body is None or isinstance(body, bytes):
@@ -463,20 +464,20 @@ def _payload(
             return
         except Exception as error:
             errors.append(error)
-        raise OSError("the body of the request failed")  # not the error itself, which would come back with its frames
+        raise OSError("the body of the request failed")  # not the error itself, which would come back with frames
 
     return pieces()
 
 
 def _retry(error: ApiError) -> bool | float:
-    """Whether to try again and after how many seconds, when the server said so."""
+    """Whether to try again; or after how many seconds, if the server said so."""
     if error.retry_after is None:
         return True
     return error.retry_after if error.retry_after <= _LONGEST_RETRY_AFTER else False
 
 
 def _was_unreachable(error: TransportError, attempt: Attempt) -> bool:
-    """Whether no connection came about; TLS and this process's own limits are other matters."""
+    """Whether no connection could be made. TLS and this process's own limits don't count."""
     return not attempt.was_sent and error.kind in ("refused", "dns", "timeout")
 
 
@@ -488,7 +489,7 @@ def _worth_another_try(error: Exception) -> bool | float:
 
 
 def _never_started(error: Exception) -> bool | float:
-    """For requests that must not run twice: no connection came about, or the server took no work on."""
+    """For requests that must not run twice: no connection was made, or the server did not take the work."""
     if isinstance(error, TransportError):
         return error.kind in ("refused", "dns")
     if not isinstance(error, ApiError) or error.timeout_type is not None or not error.retryable:

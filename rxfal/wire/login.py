@@ -1,6 +1,6 @@
 """The login of `fal auth login`: the access token in the file that fal's tools share, renewed when it has expired.
 
-Knows the file and what renews a token; sends nothing by itself.
+It knows the file and how to renew a token, but sends nothing itself.
 """
 
 import asyncio
@@ -26,10 +26,10 @@ logger = logging.getLogger("rxfal")
 
 TOKEN_URL = "https://auth.fal.ai/oauth/token"
 _CLIENT_ID = "TwXR51Vz8JbY8GUUMy6EyuVR0fTO7N4N"  # that of fal's own tools, whose login it is
-_LEEWAY = 300.0  # seconds before its end from which a token counts as expired, as for fal's client
+_LEEWAY = 300.0  # a token counts as expired this many seconds early, as in fal's client
 
 PostForm = Callable[[str, Mapping[str, str | SecretStr]], Awaitable[Any]]
-"""Sends a form to an address without any credential, and gives the decoded answer."""
+"""Sends a form to an address without a credential, and returns the decoded answer."""
 
 _ENDED = (
     "the login of `fal auth login` has ended: run `fal auth login` again, or put a key of "
@@ -51,13 +51,13 @@ class _Tokens:
 class Login:
     """The login that fal's tools keep in a folder.
 
-    The file is read when it is needed and off the event loop, so that a login made meanwhile is found. An access token
-    is kept until shortly before it expires; then the file is read again, and only when that has none either, the token
-    is renewed and the file replaced. On one event loop, those who need it at the same time share one renewal.
+    The file is read when it is needed, off the event loop, so a new login is found. An access token is kept until
+    shortly before it expires. Then the file is read again; only if it has no good token either is the token renewed and
+    the file replaced. On one event loop, those who need a token at the same time share one renewal.
 
     Args:
         folder: Where the file is.
-        is_preferred: Whether it comes before the keys of the environment.
+        is_preferred: Whether it comes before the keys in the environment.
     """
 
     def __init__(self, folder: Path, *, is_preferred: bool = False) -> None:
@@ -87,7 +87,7 @@ class Login:
         return await self._flights.join("login", lambda: self._renewed(post), name="fal's login")
 
     def forget(self) -> None:
-        """Read the file again when a token is needed next."""
+        """Read the file again the next time a token is needed."""
         self._tokens = None
 
     async def _renewed(self, post: PostForm) -> SecretStr | None:
@@ -116,12 +116,12 @@ class Login:
     def _read(self) -> _Tokens | None:
         try:
             lines = self._path.expanduser().read_text().split()
-        except (OSError, ValueError, RuntimeError):  # none, not readable, no text; or no home that it could be in
+        except (OSError, ValueError, RuntimeError):  # no such file, not readable, not text; or there is no home
             return None
         return _Tokens(SecretStr(lines[0]), SecretStr(lines[1]) if len(lines) > 1 else None) if lines else None
 
     def _write(self, tokens: _Tokens) -> None:
-        """Replace the file at once, so that no other program reads half of it, and for no other user to read."""
+        """Replace the file in one step, so that no program reads half of it; no other user may read it."""
         path = self._path.expanduser().resolve()
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
         try:
@@ -134,7 +134,7 @@ class Login:
 
 
 def _tokens_in(answer: Any, refresh: SecretStr) -> _Tokens | None:
-    """The tokens in the answer to a renewal; the refresh token stays as it was where there is no new one."""
+    """The tokens in the answer to a renewal. If there is no new refresh token, the old one stays."""
     found = cast(dict[str, Any], answer) if isinstance(answer, dict) else {}
     access, newer = found.get("access_token"), found.get("refresh_token")
     if not isinstance(access, str) or not access:
@@ -143,7 +143,7 @@ def _tokens_in(answer: Any, refresh: SecretStr) -> _Tokens | None:
 
 
 def _expiry(token: SecretStr) -> float:
-    """When a JWT expires (its claim `exp`, RFC 7519), in seconds since the epoch; 0 where that can't be read."""
+    """When a JWT expires (its claim `exp`, RFC 7519), in seconds since the epoch; 0 if that can't be read."""
     try:
         claims = token.get_secret_value().split(".")[1]
         return float(json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["exp"])

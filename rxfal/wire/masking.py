@@ -1,6 +1,6 @@
-"""Keeping secrets out of sight: what no message, repr, log line or traceback may show.
+"""Keeps secrets out of messages, reprs, log lines and tracebacks.
 
-Pure functions over texts; knows neither requests nor errors.
+Pure functions over text.
 """
 
 import json
@@ -16,15 +16,15 @@ from yarl import URL
 
 __all__ = ["Secrets", "without_queries"]
 
-_SHORTEST = 6  # characters; a text as short as a word would take words out of the messages, and is no secret
+_SHORTEST = 6  # characters; anything shorter is no secret, and masking it would remove words from messages
 _PIECE = 8  # characters by which the beginning or the end of a longer secret is recognised
 
 
 class Secrets:
-    """The secrets of one request, to be taken out of every text that leaves it.
+    """The secrets of one request, to be removed from every text that leaves it.
 
-    They are found as they are, in lower case (as host names are written), escaped for JSON or for a URL, and cut off
-    at either end, as parsers quote what they could not read. Of the form `id:secret`, each half is a secret.
+    They are found as they are, in lower case (as in host names), escaped for JSON or for a URL, and cut off at either
+    end (as parsers quote what they could not read). In the form `id:secret`, each half is a secret.
 
     Args:
         texts: The secrets.
@@ -45,7 +45,7 @@ class Secrets:
 
     @cached_property
     def _spellings(self) -> list[str]:
-        """All that is looked for, the longer first; made when something went wrong, and not for every request."""
+        """Everything to look for, longer texts first. It is made only when something went wrong."""
         parts = {part for text in self._texts for part in (text, *text.split(":")) if len(part) >= _SHORTEST}
         return sorted({each for part in parts for each in _spellings(part)}, key=len, reverse=True)
 
@@ -54,14 +54,14 @@ class Secrets:
         return _Pieces(self._spellings), _Pieces(each[::-1] for each in self._spellings)
 
     def mask(self, text: str) -> str:
-        """The text with asterisks in the place of the secrets."""
+        """The text with asterisks in place of the secrets."""
         for secret in self._spellings:
             text = text.replace(secret, "***")
         forward, backward = self._pieces
         return backward.mask(forward.mask(text)[::-1])[::-1]
 
     def mask_value(self, value: Any) -> Any:
-        """A JSON value with asterisks in the place of the secrets, in the names of its fields too."""
+        """A JSON value with asterisks in place of the secrets, in the names of its fields too."""
         if not self._texts:
             return value
         whole = json.dumps(value, ensure_ascii=False)  # to look through one long text is faster than through many short
@@ -77,7 +77,7 @@ class Secrets:
         return value
 
     def mask_bytes(self, data: bytes) -> bytes:
-        """The bytes as they are where they show no secret, however JSON may escape it; else with asterisks."""
+        """The bytes, unchanged if they show no secret in any JSON escape; else with asterisks."""
         try:
             value = from_json(data)
             masked = self.mask_value(value)
@@ -97,7 +97,7 @@ def _spellings(secret: str) -> set[str]:
 
 
 class _Pieces:
-    """Finds what begins like one of the texts, and how far it goes on like it."""
+    """Finds what begins like one of the texts, and how far it continues like it."""
 
     __slots__ = ("_rests",)
 
@@ -115,16 +115,16 @@ class _Pieces:
 
 
 def _agreement(one: str, other: str) -> int:
-    """How many characters the two begin with in common."""
+    """The number of characters at the beginning that the two share."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other)))
 
 
 def without_queries(text: str) -> str:
-    """The text with `?...` in the place of the queries of its URLs: they may be signed, or hold what is private.
+    """The text with `?...` in place of the queries of its URLs, which may be signed or private.
 
     Examples:
         >>> without_queries("can't PUT https://v3.fal.media/files/a.png?sig=abc, try again")
         "can't PUT https://v3.fal.media/files/a.png?... try again"
     """
-    # A query may hold quotes and brackets, so that what follows it without a space goes with it.
+    # A query may hold quotes and brackets, so whatever follows it without a space goes with it.
     return re.sub(r"(\w://[^\s?#\"<>]*)\?[^\s\"<>]*", r"\1?...", text)

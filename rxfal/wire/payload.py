@@ -1,7 +1,7 @@
-"""JSON in and out: what a user hands over becomes bytes, what a model sends becomes values.
+"""JSON in and out: what a user passes becomes bytes, and what a model sends becomes values.
 
-Knows no connection. One engine, pydantic's, for typed and untyped values: `pydantic_core.from_json` was the fastest of
-those measured on real model payloads.
+One engine, pydantic's, serves typed and untyped values: `pydantic_core.from_json` was the fastest of those measured on
+real payloads of models.
 """
 
 import json
@@ -23,22 +23,22 @@ __all__ = ["PayloadDecoder", "encode_json"]
 class PayloadDecoder:
     """Turns the bytes of one event, or of one answer, into a value.
 
-    What pydantic's parser refuses gets a second reading by the standard library after decoding with replacement, since
-    other clients accept that much: lone surrogate escapes, invalid UTF-8, deep nesting.
+    What pydantic's parser refuses gets a second reading by the standard library, after decoding with replacement. Other
+    clients accept that much: lone surrogate escapes, invalid UTF-8, deep nesting.
 
-    A call does both. Who decodes many events calls `parse`, which is pydantic's own function and saves a call per
-    event, and `recover` with the ValueError that it raised.
+    A call does both. To decode many events, call `parse`, which is pydantic's own function and saves one call per
+    event, and then `recover` with the ValueError that it raised.
 
     Args:
-        output: A pydantic model, or any type that `TypeAdapter` takes. Left out: plain JSON values.
+        output: A pydantic model, or any type that `TypeAdapter` accepts. If left out: plain JSON values.
         endpoint: Where the bytes come from, for messages.
 
     Attributes:
         parse: The first reading; raises ValueError for what it refuses.
 
     Raises:
-        TypeError: When it is made, for an `output` that is no type, or a type that refers to unknown ones by name.
-        DecodeError: By a call or by `recover`, with the raw bytes on it: they are not JSON, or do not fit `output`.
+        TypeError: At creation, for an `output` that is not a type, or a type that refers to unknown names.
+        DecodeError: In a call or in `recover`: the bytes are not JSON, or do not fit `output`. It has the raw bytes.
 
     Examples:
         >>> PayloadDecoder()(b'{"output": "hi"}')
@@ -54,7 +54,7 @@ class PayloadDecoder:
         self.parse: Callable[[bytes], Any] = from_json if self._adapter is None else self._adapter.validate_json
 
     def __call__(self, data: bytes) -> Any:
-        """The value.
+        """Decode one value.
 
         Args:
             data: One whole JSON text.
@@ -65,7 +65,7 @@ class PayloadDecoder:
             return self.recover(data, error)
 
     def recover(self, data: bytes, error: ValueError) -> Any:
-        """The second reading.
+        """Read what `parse` refused a second time.
 
         Args:
             data: What `parse` refused.
@@ -106,7 +106,7 @@ def _second_reading(data: bytes, endpoint: str | None, first: ValueError) -> Any
 
 
 def _validated(adapter: TypeAdapter[Any], value: Any) -> Any:
-    """Values of the second reading by JSON's rules, under which text may be a date and a list a tuple."""
+    """Validate values of the second reading by the rules for JSON, where text may be a date and a list a tuple."""
     try:
         text = json.dumps(value, ensure_ascii=False).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         return adapter.validate_json(text)
@@ -134,15 +134,14 @@ def _short(data: bytes) -> str:
 
 
 def encode_json(value: Any, *, what: str = "input") -> bytes:
-    """A value as JSON; pydantic models inside it by alias and without the fields that were left unset.
+    """A value as JSON. Pydantic models in it are written by alias, and without the fields that were left unset.
 
-    Dates, UUIDs, enums, sets and the like are written as pydantic writes them. Refused is what would arrive as
-    something else than was meant (bytes, files, paths, NaN and the infinities), and iterators, which can be read only
-    once.
+    Dates, UUIDs, enums, sets and the like are written as pydantic writes them. Values that would arrive as something
+    else (bytes, files, paths, NaN and the infinities) are refused, and so are iterators, which can be read only once.
 
     Args:
         value: What to send.
-        what: What it is called in messages.
+        what: What to call it in messages.
 
     Raises:
         TypeError: A value that JSON can't carry; the message names its place.
@@ -166,7 +165,7 @@ _SCALARS = (str, int, bool, type(None))
 
 
 def _plain(value: Any, place: str, parents: tuple[int, ...]) -> Any:
-    """The value with every leaf checked and every model dumped; `place` names where we are, `parents` finds circles."""
+    """The value with every leaf checked and every model dumped. `place` says where it is; `parents` finds circles."""
     if type(value) in _SCALARS:
         return value
     if isinstance(value, float):
@@ -197,7 +196,7 @@ def _name(name: Any, place: str) -> str:
         return name
     if isinstance(name, int) and not isinstance(name, bool):
         return str(name)
-    raise TypeError(f"{place} has the key {name!r}, which JSON can't carry; keys are texts")
+    raise TypeError(f"{place} has the key {name!r}, which JSON can't carry; keys are text")
 
 
 def _leaf(value: Any, place: str) -> Any:

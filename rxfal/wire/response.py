@@ -1,6 +1,6 @@
 """A response that has begun: its head, and its body as it comes.
 
-Knows aiohttp's response and what can break in it; nothing of sessions, retries or what the bytes mean.
+It knows aiohttp's response and what can go wrong in it, but not sessions, retries or what the bytes mean.
 """
 
 import asyncio
@@ -18,22 +18,22 @@ from rxfal.wire.masking import Secrets
 
 __all__ = ["Response"]
 
-_ERROR_BODY_LIMIT = 2**20  # bytes of an error's body that are read
-_ERROR_BODY_PATIENCE = 10.0  # seconds for them at most
+_ERROR_BODY_LIMIT = 2**20  # the most bytes of an error's body that are read
+_ERROR_BODY_PATIENCE = 10.0  # the most seconds for them
 
 
 class Response:
     """A response whose headers are in; its body is read inside the block of `Http.exchange`.
 
-    aiohttp's own response stays inside: its repr has the address, and with it a token, for every frame to show.
+    aiohttp's own response stays inside, because its repr shows the address, which may hold a token.
 
     Attributes:
         status: The HTTP status.
         headers: The headers.
-        request_id: fal's id of the request (`x-fal-request-id`), if there is one.
+        request_id: fal's id for the request (`x-fal-request-id`), if there is one.
         content_type: The media type, without parameters.
         sent: The credential that the request carried.
-        secrets: The secrets of the request, should the response repeat them.
+        secrets: The secrets of the request, in case the response repeats them.
     """
 
     __slots__ = (
@@ -75,7 +75,7 @@ class Response:
         self.headers: CIMultiDictProxy[str] = raw.headers
         request_id = raw.headers.get("x-fal-request-id")
         self.request_id = None if request_id is None else one_line(secrets.mask(request_id), 200)
-        # Not aiohttp's `content_type`, which takes the parameters apart too, and fails where they are odd.
+        # Not aiohttp's `content_type`: it also parses the parameters, and fails if they are odd.
         self.content_type = self._first_of("Content-Type") or "application/octet-stream"
         encoding = self._first_of("Content-Encoding")
         self._decompressor = None if encoding in ("", "identity") else Decompressor(encoding, endpoint=endpoint)
@@ -85,11 +85,11 @@ class Response:
         return self.headers.get(name, "").partition(";")[0].strip().lower()
 
     async def read_chunk(self) -> bytes:
-        """All that has come: waits for at least one byte, and is empty at the clean end of the body.
+        """Everything that has come. It waits for at least one byte, and is empty at the clean end of the body.
 
         Raises:
-            TransportError: The body was cut short; raised only after everything that had come was given out.
-            DecodeError: It is compressed, and not as its `Content-Encoding` says.
+            TransportError: The body was cut short; raised only after everything that had come has been returned.
+            DecodeError: It is not compressed the way its `Content-Encoding` says.
         """
         if self._decompressor is not None:
             return await self._decompressed(self._decompressor)
@@ -99,8 +99,8 @@ class Response:
         try:
             return await self._content.readany()
         except Exception as error:
-            # aiohttp raises at once, though bytes are left that came before the failure; this is the part of its
-            # reading methods that takes them.
+            # aiohttp raises at once, although bytes are left that came before the failure. This is the part of its
+            # reading methods that returns them.
             left: bytes = self._content._read_nowait(-1)  # pyright: ignore[reportPrivateUsage]
             if left:
                 return left
@@ -127,27 +127,27 @@ class Response:
             return data
         except DecodeError as error:
             failure = unshown(error, self.secrets)
-        raise failure  # outside of the clause, so that the original with its words is not its context
+        raise failure  # outside the clause, so that the original with its message does not become its context
 
     async def read(self, next_chunk: Callable[[], Awaitable[bytes]] | None = None) -> bytes:
         """The rest of the body, whole.
 
         Args:
-            next_chunk: Reads the next chunk, in the place of `read_chunk`; for who limits how long that may take.
+            next_chunk: Reads the next chunk instead of `read_chunk`; for a caller that limits how long that may take.
 
         Raises:
             BodyTooLargeError: It has more than `max_body_size` bytes.
             TransportError, DecodeError: As `read_chunk`.
         """
         next_chunk = next_chunk or self.read_chunk
-        body = io.BytesIO()  # half a token must not be seen in the locals of a frame, where this shows nothing
+        body = io.BytesIO()  # its repr shows nothing: tracebacks must not show half a token
         while body.write(await next_chunk()):
             if body.tell() > self._max_body_size:
                 raise BodyTooLargeError(self._max_body_size, endpoint=self._endpoint)
         return body.getvalue()
 
     async def beginning(self, seconds: float) -> bytes:
-        """What the body of an error says, as far as it comes within so many seconds: the status matters more."""
+        """As much of an error's body as comes within so many seconds; the status matters more."""
         body = bytearray()
         try:
             with suppress(FalError, TimeoutError):
@@ -159,12 +159,12 @@ class Response:
         return bytes(body[:_ERROR_BODY_LIMIT])
 
     def let_go(self) -> None:
-        """Keep the connection when the body was read whole, or else close it at once."""
+        """Keep the connection if the body was read whole; else close it at once."""
         if self.status >= 200 and self._content.at_eof() and self._content.exception() is None:
             self._raw.release()
         else:
             self._raw.close()
 
     def close(self) -> None:
-        """Close the connection; whoever waits for the next byte is told."""
+        """Close the connection. Whoever waits for the next byte gets an error."""
         self._raw.close()

@@ -1,6 +1,6 @@
 """One aiohttp session per event loop: opened at first use, closed with the client or with its loop.
 
-Knows nothing of fal; of its requests it only knows which responses are open, to end them with the session.
+It knows nothing about fal. It only knows which responses are open, to end them with the session.
 """
 
 import asyncio
@@ -26,13 +26,13 @@ _PATIENCE = 2.0  # seconds that close() waits for the loop of another thread, wh
 
 
 class _Closes(Protocol):
-    """A response, of which a session knows only how to end it."""
+    """A response; a session only knows how to end it."""
 
     def close(self) -> None: ...
 
 
 class Attempt:
-    """One attempt at a request, as it goes on. Without a repr: frames that raise hold it.
+    """One attempt at a request, while it goes on. It has no repr, because tracebacks can show it.
 
     Attributes:
         address: Host and port of the server.
@@ -47,7 +47,7 @@ class Attempt:
 
 
 def _noting_what_was_sent() -> aiohttp.TraceConfig:
-    """Sets `was_sent` of the `Attempt` that a request was given as its `trace_request_ctx`."""
+    """Sets `was_sent` on the `Attempt` that is the request's `trace_request_ctx`."""
 
     async def note(session: object, context: Any, params: object) -> None:
         if isinstance(context.trace_request_ctx, Attempt):
@@ -75,28 +75,28 @@ class LoopSession:
             connector=connector,
             trace_configs=[_noting_what_was_sent()],
             cookie_jar=aiohttp.DummyCookieJar(),
-            # Silence on the socket and the whole duration are the caller's business; `connect` has DNS and TLS in it.
+            # The caller limits silence and the whole duration; `connect` includes DNS and TLS.
             timeout=aiohttp.ClientTimeout(total=None, connect=connect_timeout, sock_read=None),
-            # Not trust_env: with it aiohttp reads netrc too, and would send a password found there. See proxy_for.
+            # Not trust_env: with it, aiohttp also reads netrc and would send a password from there. See proxy_for.
             trust_env=False,
             auto_decompress=False,  # see `compressed`
         )
         if hasattr(self.client, "_retry_connection"):
-            # By itself aiohttp sends a GET or PUT again whose connection broke, whatever the caller says of retries.
+            # aiohttp repeats a GET or PUT whose connection broke, whatever the caller says about retries.
             self.client._retry_connection = False  # pyright: ignore[reportPrivateUsage]
 
     def timeout(self, connect: float | None) -> aiohttp.ClientTimeout:
-        """The session's limits, with a lower one for opening a connection where one is given."""
+        """The session's limits, with a lower one for opening a connection if it is given."""
         usual = self.client.timeout
         if connect is None or (usual.connect is not None and usual.connect <= connect):
             return usual
         return aiohttp.ClientTimeout(total=None, connect=connect, sock_read=None)
 
     def proxy_for(self, url: URL) -> URL | None:
-        """The proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name for an address; looked up once for each host.
+        """The proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name for an address; looked up once per host.
 
         Raises:
-            TransportError: What they name is no URL.
+            TransportError: What they name is not a URL.
         """
         origin = (url.scheme, url.raw_host, url.port)
         if origin not in self._proxies:
@@ -108,15 +108,15 @@ class LoopSession:
         return self._proxies[origin]
 
     async def close(self) -> None:
-        """Close it, on its own loop; whoever still reads a response is told."""
+        """Close it, on its own loop. Whoever still reads a response gets an error."""
         self._end_responses()
         await self.client.close()
 
     def abandon(self) -> None:
-        """Close it when its loop is closed: there is no one left to run callbacks, so the sockets are closed directly.
+        """Close it after its loop was closed. Nobody is left to run callbacks, so the sockets are closed directly.
 
-        Neither aiohttp nor asyncio has a public way to do so; without it the interpreter warns of every idle
-        connection. Where the private names differ (another kind of loop), nothing is done but to close the session.
+        Neither aiohttp nor asyncio has a public way to do this, and without it the interpreter warns about every idle
+        connection. If the private names differ (in another kind of loop), only the session is closed.
         """
         self.responses.clear()
         connector: Any = self.client.connector
@@ -135,7 +135,7 @@ class LoopSession:
             self.client.close().send(None)
 
     def _end_responses(self) -> None:
-        # A session that closes drops its connections without a word to who waits for their next byte.
+        # A session that closes drops its connections, and does not tell those who wait for the next byte.
         for response in [*self.responses]:
             response.close()
         self.responses.clear()
@@ -154,9 +154,10 @@ def _proxy_url(proxy: str, scheme: str) -> URL:
 
 
 class Sessions:
-    """The sessions of a client. It may be closed from any thread, and is open again when it is used again.
+    """The sessions of a client. You can close it from any thread; it opens again when it is used again.
 
-    One that is dropped without a word closes what it left: at once where its loops run, or else with them or at exit.
+    If it is dropped without being closed, its sessions are closed at once where their loops run, and else with those
+    loops or at exit.
     """
 
     def __init__(self, connect_timeout: float, ssl_context: ssl.SSLContext | None = None) -> None:
@@ -164,8 +165,8 @@ class Sessions:
         self._ssl_context = ssl_context
         self._held = _Held()
         weakref.finalize(self, self._held.close, patience=0.0).atexit = False
-        # At exit a loop that still runs is left to whoever runs it: the background loop names the streams that are
-        # open before it closes them. A loop that was closed without a word has no one else.
+        # At exit, a loop that still runs is left to whoever runs it: the background loop names the streams that are
+        # still open before it closes them. For a loop that was simply closed, nobody else does it.
         weakref.finalize(self, self._held.abandon_closed)
 
     async def get(self) -> LoopSession:
@@ -181,7 +182,7 @@ class Sessions:
         return session
 
     async def aclose(self) -> None:
-        """Close every session, the running loop's own before this returns."""
+        """Close every session; that of the running loop is closed before this returns."""
         own = self._held.take(asyncio.get_running_loop())
         if own is not None:
             await self._held.end(own)
@@ -189,15 +190,15 @@ class Sessions:
             await asyncio.to_thread(self.close)
 
     def close(self) -> None:
-        """Close every session, from any thread. Waits for the loops of other threads, but not for long."""
+        """Close every session, from any thread. It waits for the loops of other threads, but not for long."""
         self._held.close(patience=_PATIENCE)
 
 
 class _Held:
-    """What a `Sessions` holds, apart from it, so that dropping the one is noticed and the other can be closed."""
+    """What a `Sessions` holds, in an object of its own, so that it can be closed when the `Sessions` is dropped."""
 
     def __init__(self) -> None:
-        self.lock = threading.RLock()  # re-entrant: a garbage collection inside it may come back here
+        self.lock = threading.RLock()  # re-entrant, because a garbage collection inside it may come back here
         self.sessions: dict[asyncio.AbstractEventLoop, LoopSession] = {}
         self._keepers: set[AsyncGenerator[None]] = set()  # a loop holds its generators weakly
         self._tasks: set[asyncio.Task[None]] = set()
@@ -208,7 +209,7 @@ class _Held:
         await anext(keeper)
 
     async def _live(self, session: LoopSession) -> AsyncGenerator[None]:
-        """Lives as long as the session: a loop that shuts down closes the generators that began on it."""
+        """Lives as long as the session. A loop that shuts down closes the generators that began on it."""
         try:
             yield
         finally:
@@ -218,7 +219,7 @@ class _Held:
             await self.end(session)
 
     async def end(self, session: LoopSession) -> None:
-        """Close a session and its keeper. Its loop may do so at the same time: who comes second waits for the first."""
+        """Close a session and its keeper. Its loop may do so at the same time; the second one waits for the first."""
         if session.ended is not None:
             await session.ended.wait()
             return
@@ -229,7 +230,7 @@ class _Held:
         finally:
             session.ended.set()
             self._forget(session)
-            if keeper is not None and not keeper.ag_running:  # at its `yield`: what is left of it waits for nothing
+            if keeper is not None and not keeper.ag_running:  # at its `yield`; the rest of it waits for nothing
                 await keeper.aclose()
 
     def _forget(self, session: LoopSession) -> None:
@@ -277,7 +278,7 @@ class _Held:
 
         try:
             session.loop.call_soon_threadsafe(start)
-        except RuntimeError:  # closed in this very moment
+        except RuntimeError:  # it has just been closed
             self.abandon(session)
         else:
             closed.wait(patience)

@@ -1,12 +1,12 @@
 """Server-sent events: bytes in, events out, to the letter of the WHATWG HTML standard, section 9.2.6.
 
-A sans-IO state machine: it awaits nothing and knows nothing of sockets, HTTP, JSON or fal. The standard decodes the
-whole stream as UTF-8 and then cuts it into lines; here the bytes are cut first, and only what a user sees is decoded.
-That is the same, since no byte of a multi-byte character can be a CR, an LF, a colon or a space.
+A sans-IO state machine: it awaits nothing and knows no sockets, HTTP, JSON or fal. The standard decodes the whole
+stream as UTF-8 and then cuts it into lines. Here the bytes are cut first, and only what a user sees is decoded. The
+result is the same, because no byte of a multi-byte character can be a CR, an LF, a colon or a space.
 
-Two ways lead through a chunk. Any chunk at all can go the general way, `_events`, line by line. The chunk that nearly
-every model server sends, whole events of one `data: ...` line each with LF line ends, is cut by `_cut_plain` with a
-few calls for the whole chunk, which for events of 130 bytes is several times as fast.
+There are two ways through a chunk. Any chunk can go the general way, `_events`, line by line. Nearly every model server
+sends chunks of whole events with one `data: ...` line each and LF line ends. Those are cut by `_cut_plain`, with a few
+calls for the whole chunk, which is several times as fast for events of 130 bytes.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,25 +19,25 @@ _BOM = b"\xef\xbb\xbf"
 _MESSAGES, _NO_RETRY = repeat("message"), repeat(None)
 
 # `bytes.find` of one byte runs at some 50 GB/s but costs a call; `split` and `splitlines` need no call per line but go
-# byte by byte, at 1 to 2 GB/s. The two break even where lines are about this long.
+# byte by byte, at 1 to 2 GB/s. They break even when lines are about this long.
 _LONG_LINE = 512
 
-# More digits than this are no waiting time, and `int` refuses or takes quadratic time for very many.
+# More digits than this can't be a waiting time, and `int` refuses very many, or takes quadratic time for them.
 _RETRY_DIGITS = 18
 
 
 class ServerSentEvent(NamedTuple):
     """One event of an event stream.
 
-    A NamedTuple, since it is made once per event: it is immutable, compares by value, and costs a third of a frozen
+    It is a NamedTuple because one is made per event: it is immutable, compares by value, and costs a third of a frozen
     dataclass.
 
     Attributes:
-        event: The event's name, "message" when the server gave none.
-        data: The `data` lines joined with line feeds; bytes that are not UTF-8 are replaced by U+FFFD.
-        id: The last event id when this event was complete. It persists: an event without an `id` line has that of
-            the one before.
-        retry: The reconnection time, in milliseconds, that came along with this very event, or None.
+        event: The event's name; "message" if the server gave none.
+        data: The `data` lines, joined with line feeds. Bytes that are not UTF-8 are replaced by U+FFFD.
+        id: The last event id at the end of this event. It persists: an event without an `id` line has the id of the one
+            before.
+        retry: The reconnection time, in milliseconds, that came with this event, or None.
 
     Examples:
         >>> ServerSentEvent(data="hello")
@@ -51,25 +51,25 @@ class ServerSentEvent(NamedTuple):
 
 
 RawEvent = tuple[bytes, str, str, int | None]
-"""An event as (data, event, id, retry), with its data undecoded."""
+"""An event as (data, event, id, retry), with the data not decoded."""
 
 
 class SSEDecoder:
     r"""Decodes one event stream, fed in chunks that may be cut anywhere.
 
-    Use either `feed` and `close`, or `feed_raw` and `close_raw`. Feeding is eager: a chunk is wholly taken in when the
-    call returns, and whoever stops in the middle of its events does no harm. An event is given out as soon as its
-    blank line is known: a CR at the end of a chunk ends its line at once, and the LF that may follow is dropped.
+    Use either `feed` and `close`, or `feed_raw` and `close_raw`. Feeding is eager: the whole chunk has been taken in
+    when the call returns, so stopping in the middle of its events does no harm. An event is given out as soon as its
+    blank line is known: a CR at the end of a chunk ends its line at once, and an LF that follows is dropped.
 
     Time and memory are linear in the bytes fed, however they are cut.
 
     Args:
-        max_event_size: The most bytes that one event may hold: the data of its finished lines and the line that is
-            being received, field name included (so that an endless line is caught, a comment too).
+        max_event_size: The most bytes in one event: the data of its finished lines, plus the line that is being
+            received, field name included. This also catches an endless line or comment.
 
     Attributes:
         max_event_size: The limit given.
-        last_event_id: The standard's "last event ID string": that of the last finished block of lines.
+        last_event_id: The standard's "last event ID string", as of the last finished block of lines.
         retry: The last reconnection time that the server named, in milliseconds, or None.
 
     Examples:
@@ -114,32 +114,34 @@ class SSEDecoder:
         self._failed = False
 
     def feed(self, chunk: bytes) -> Iterable[ServerSentEvent]:
-        """Take in a chunk and give the events that it completes.
+        """Take in a chunk and return the events that it completes.
 
         Args:
-            chunk: The next bytes of the stream, as many as there are.
+            chunk: The next bytes of the stream, however many there are.
 
         Returns:
             The events, in order.
 
         Raises:
-            EventTooLargeError: When the events before it have been taken from what is returned; then at every call.
+            EventTooLargeError: Raised after the events before it have been taken from the result, and at every later
+                call.
         """
         return map(_decoded, self.feed_raw(chunk))
 
     def feed_raw(self, chunk: bytes) -> Iterable[RawEvent]:
-        r"""Take in a chunk and give the events that it completes as (data, event, id, retry): the way for speed.
+        r"""Take in a chunk and return the events that it completes as (data, event, id, retry). This is the fast way.
 
-        The data is left undecoded, since a JSON parser wants bytes.
+        The data is not decoded, because a JSON parser wants bytes.
 
         Args:
-            chunk: The next bytes of the stream, as many as there are.
+            chunk: The next bytes of the stream, however many there are.
 
         Returns:
             The events, in order.
 
         Raises:
-            EventTooLargeError: When the events before it have been taken from what is returned; then at every call.
+            EventTooLargeError: Raised after the events before it have been taken from the result, and at every later
+                call.
 
         Examples:
             >>> decoder = SSEDecoder()
@@ -151,10 +153,10 @@ class SSEDecoder:
             and (chunk.find(b"\n") == len(chunk) - 2 and chunk.endswith(b"\n") and b"\r" not in chunk)
             and len(chunk) <= self.max_event_size
         ):
-            # One event, whole and alone, is what a live stream mostly reads.
+            # One whole event alone is what a live stream usually reads.
             return ((chunk[6:-2], "message", self.last_event_id, None),)
         if b"\r" in chunk and not self._after_cr and chunk.find(b"\n") < _LONG_LINE:
-            # Whole CRLFs (some servers' habit) become LFs, unless there is a CR that is a line end of its own.
+            # Whole CRLFs (some servers send them) become LFs, unless there is a CR that ends a line by itself.
             with_lf = chunk.replace(b"\r\n", b"\n")
             chunk = chunk if b"\r" in with_lf else with_lf
         if len(self._line) + len(chunk) > self.max_event_size or b"\r" in chunk:
@@ -163,7 +165,7 @@ class SSEDecoder:
         payloads: list[bytes] = []
         start = 0
         if self._line or not self._bare:
-            # An event was cut by the end of the last chunk: finish it, and what follows may be plain again.
+            # The end of the last chunk cut an event: finish it, and what follows may be plain again.
             end = chunk.find(b"\n")
             if end < 0 and self._line:
                 self._hold(chunk)
@@ -187,11 +189,11 @@ class SSEDecoder:
         return chain(begun, messages, ended)
 
     def close(self) -> ServerSentEvent | None:
-        """End the stream, and give the event that the body left without its blank line, if there is one.
+        """End the stream, and return the event that lacks only its blank line, if there is one.
 
-        Here rxfal departs from the standard, on purpose: the standard drops that event, but a body that ended cleanly
-        (its last chunk came, or all of its content-length) was not cut, and the last event of a model is its result.
-        An unfinished line counts as a line. Do not call it when the connection broke.
+        Here rxfal departs from the standard on purpose. The standard drops that event. But a body that ended cleanly
+        (with its last chunk, or all of its content-length) was not cut, and the last event of a model is its result. An
+        unfinished line counts as a line. Do not call this if the connection broke.
 
         Returns:
             The event, or None.
@@ -207,10 +209,10 @@ class SSEDecoder:
         return None if raw is None else _decoded(raw)
 
     def close_raw(self) -> RawEvent | None:
-        """End the stream like `close`, for who used `feed_raw`.
+        """End the stream like `close`, if you used `feed_raw`.
 
         Returns:
-            The event as `feed_raw` gives it, or None.
+            The event as `feed_raw` returns it, or None.
         """
         return None if self._failed else next(iter(self.feed_raw(b"\n\n")), None)
 
@@ -286,7 +288,7 @@ class SSEDecoder:
                 self.retry = self._event_retry = int(digits or b"0")
 
     def _hold(self, rest: bytes) -> None:
-        """Keep the beginning, or more, of a line whose end has not come."""
+        """Keep the beginning, or more, of a line whose end has not come yet."""
         if not self._line:
             self._line = rest
         else:
@@ -302,7 +304,7 @@ class SSEDecoder:
         return EventTooLargeError(self.max_event_size)
 
     def _eager(self, events: Iterator[RawEvent]) -> Iterable[RawEvent]:
-        """Take all events now; an error that comes among them is raised when the reader has had those before it."""
+        """Take all events now. An error among them is raised when the reader has taken those before it."""
         taken: list[RawEvent] = []
         again = self._failed
         try:
@@ -326,7 +328,7 @@ def _raising(error: Exception) -> Iterator[Never]:
 
 
 def _split_lines(chunk: bytes) -> list[bytes]:
-    """Cut at CR, LF and CRLF; the last item is the unfinished line, empty when the chunk ends with a line end."""
+    """Cut at CR, LF and CRLF. The last item is the unfinished line; it is empty if the chunk ends with a line end."""
     if b"\r" in chunk or 0 <= chunk.find(b"\n") < _LONG_LINE:
         lines = chunk.splitlines()  # of bytes: at just those three
         if chunk.endswith((b"\n", b"\r")):
@@ -344,13 +346,13 @@ def _split_lines(chunk: bytes) -> list[bytes]:
 def _cut_plain(chunk: bytes, start: int, payloads: list[bytes]) -> int:
     """Cut plain events, one `data: ` line each, from a chunk without a CR that has the beginning of one at `start`.
 
-    Appends their payloads, and returns where the rest begins, which is for the general way. Possibly nothing is cut
-    though plain events are there.
+    Appends their payloads, and returns where the rest begins, which goes the general way. It may cut nothing although
+    there are plain events.
     """
     middle = chunk.find(b"\n", (start + len(chunk)) // 2)
     if 0 <= chunk.find(b"\n", middle + 2) - middle < _LONG_LINE:
-        # Were the blocks between blank lines not all plain, an LF would be left in a payload. (The inner rfind, of a
-        # single byte, is far faster than the outer and leaves it next to nothing to search.)
+        # If a block between blank lines were not plain, an LF would be left in a payload. (The inner rfind, of a single
+        # byte, is far faster than the outer one and leaves it almost nothing to search.)
         end = chunk.rfind(b"\n\n", start, chunk.rfind(b"\n") + 1)
         found = chunk[start + 6 : max(end, start + 6)].split(b"\n\ndata: ")
         if end < 0 or b"\n" in b"".join(found):

@@ -1,4 +1,4 @@
-"""The short-lived tokens that are made with the key, and kept while they are good."""
+"""Short-lived tokens, which are made with the key and kept while they are good."""
 
 import threading
 import time
@@ -18,22 +18,22 @@ from rxfal.wire.payload import encode_json
 __all__ = ["TokenCache"]
 
 TOKEN_SECONDS = 120
-_REFRESH_AT = 0.9  # of a token's life, as fal's own clients do
+_REFRESH_AT = 0.9  # of a token's life, as in fal's own clients
 
 
 @dataclass(frozen=True, slots=True)
 class _Token:
-    """A token that is kept, until when, in the seconds of `time.monotonic`."""
+    """A token, and until when it is kept, in the seconds of `time.monotonic`."""
 
     secret: SecretStr
     until: float
 
 
 class TokenCache:
-    """Short-lived tokens, one per app and key, asked for when needed and again shortly before they expire.
+    """Short-lived tokens, one per app and key. They are asked for when needed, and again shortly before they expire.
 
-    Those who ask at the same time on one loop share one request. Tokens are shared between loops and threads, and never
-    between keys: in a server, a function may give each user's own.
+    Those who ask at the same time on one loop share one request. Tokens are shared between loops and threads, but never
+    between keys: in a server, a function may return a different key for each user.
 
     Args:
         http: Sends the requests.
@@ -52,11 +52,11 @@ class TokenCache:
         """A token for the app with this alias.
 
         Raises:
-            ApiError: The server gave none.
+            ApiError: The server refused to give one.
             TransportError: The server could not be reached.
             CredentialsError: The answer is not a token, or there is no usable key.
         """
-        # Behind a server-side proxy it is the proxy that has the key.
+        # With a server-side proxy, the proxy has the key.
         credential = None if self._http.config.proxy_url else await self._http.credentials.current(self._http.post_form)
         place = alias, credential.fingerprint() if credential else b""
         with self._lock:
@@ -66,7 +66,7 @@ class TokenCache:
         return await self._flights.join(place, lambda: self._ask(place, credential), name=f"token {alias}")
 
     def forget(self, alias: str, token: SecretStr) -> None:
-        """Drop a token that the server refused, so that the next who asks gets a new one; a newer one stays.
+        """Drop a token that the server refused, so that the next caller gets a new one. A newer token stays.
 
         Args:
             alias: The app that it was for.
@@ -89,7 +89,7 @@ class TokenCache:
             retry="idempotent",
         )
         token = None
-        with suppress(DecodeError):  # it would quote the answer, which may be a bare token
+        with suppress(DecodeError):  # its message would quote the answer, which may be a bare token
             token = _token_in(await self._http.fetch_json(request))
         if token is None:
             raise CredentialsError("the server's answer is not a token; look at rest_url in Config", endpoint=alias)
