@@ -174,9 +174,9 @@ class ApiError(FalError):
         self.address = address
 
     def __str__(self) -> str:
-        address = f" from {self.address}" if self.address else ""
         request = f", request {self.request_id}" if self.request_id else ""
-        return f"{super().__str__()} (status {self.status}{address}{request})"
+        address = f", from {self.address}" if self.address else ""
+        return f"{super().__str__()} (status {self.status}{request}){address}"
 
 
 class ValidationError(ApiError):

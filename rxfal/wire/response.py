@@ -160,7 +160,7 @@ class Response:
 
     def let_go(self) -> None:
         """Keep the connection if the body was read whole; else close it at once."""
-        if self.status >= 200 and self._content.at_eof() and self._content.exception() is None:
+        if self._content.at_eof() and self._content.exception() is None:
             self._raw.release()
         else:
             self._raw.close()

@@ -16,6 +16,7 @@ import rxfal
 from rxfal import operators as ops
 from rxfal.testing import ApiFailure, Bytes, Disconnect, FalServer, Pause, Status
 
+NAMED = Status(headers={"X-Fal-Request-Id": "r-1"})
 FALSY = [0, "", False, None, [], {}]
 
 
@@ -280,6 +281,21 @@ async def test_on_open_is_told_once_before_the_first_event(server: FalServer, cl
     assert (info.status, info.headers["X-FAL-Request-Id"]) == (200, info.request_id)
     assert info.request_id == server.requests[0].request_id
     assert events == [{"n": 0}, {"n": 1}]
+
+
+async def test_an_on_open_that_raises_ends_the_stream_and_the_request(server: FalServer, client: rxfal.Client) -> None:
+    server.script("me/open", [NAMED, sse(1), Pause()])
+
+    def on_open(info: rxfal.ResponseInfo) -> None:
+        raise KeyError("no such header")
+
+    items, error = await failure_of(client.stream("me/open", on_open=on_open), rxfal.CallbackError)
+    assert items == []
+    assert "on_open raised KeyError: 'no such header'" in str(error)
+    assert isinstance(error.__cause__, KeyError)
+    assert (error.endpoint, error.request_id) == ("me/open", "r-1")
+    assert not error.retryable
+    await server.requests[0].closed()
 
 
 async def test_files_are_uploaded_and_their_urls_sent(server: FalServer, client: rxfal.Client, tmp_path: Path) -> None:
@@ -604,6 +620,96 @@ async def test_without_headers_in_time_the_error_says_so(server: FalServer, clie
     await clock.advance(601)
     _, error = await failing
     assert "response headers" in str(error)
+
+
+async def test_retries_and_their_pauses_count_until_the_headers_are_in(
+    server: FalServer, client: rxfal.Client, clock: Clock
+) -> None:
+    pause = Pause()
+    server.script("me/busy", [Status(429, headers={"Retry-After": "0"})], times=2)
+    server.script("me/busy", [pause])
+    failing = asyncio.ensure_future(
+        failure_of(client.stream("me/busy", response_timeout=600), rxfal.StreamTimeoutError)
+    )
+    await pause.reached()
+    await clock.advance(601)
+    _, error = await failing
+    assert error.seconds == 600
+    assert len(server.requests) == 3
+
+
+async def test_no_retry_after_holds_a_call_longer_than_its_limit(server: FalServer, client: rxfal.Client) -> None:
+    server.script("me/busy", [Status(429, json={"detail": "busy"}, headers={"Retry-After": "50"})])
+    async with asyncio.timeout(2):
+        _, error = await failure_of(client.stream("me/busy", response_timeout=0.5), rxfal.ApiError)
+    assert (error.status, error.retry_after) == (429, 50)
+    assert len(server.requests) == 1
+
+
+async def test_the_upload_of_files_counts_too(server: FalServer, client: rxfal.Client, clock: Clock) -> None:
+    pause = Pause()
+    server.script("rest/storage/upload/initiate", [pause])
+    failing = asyncio.ensure_future(
+        failure_of(client.stream("me/count", {"image": b"GIF89a"}, response_timeout=20), rxfal.StreamTimeoutError)
+    )
+    await pause.reached()
+    await clock.advance(21)
+    _, error = await failing
+    assert "within 20 seconds: the files of the input were still being uploaded" in str(error)
+    assert (error.endpoint, error.outcome_unknown) == ("me/count", False)
+    await server.requests[0].closed()
+
+
+async def test_a_token_counts_too(server: FalServer, client: rxfal.Client, clock: Clock) -> None:
+    pause = Pause()
+    server.script("rest/tokens/", [Status(content_type="application/json"), Bytes(b'"tok'), pause])
+    failing = asyncio.ensure_future(
+        failure_of(client.stream("me/count", auth="token", response_timeout=20), rxfal.StreamTimeoutError)
+    )
+    await pause.reached()
+    await clock.advance(21)
+    _, error = await failing
+    assert "within 20 seconds: the short-lived token had not come" in str(error)
+    await server.requests[0].closed()
+
+
+async def test_a_token_that_does_not_come_has_an_end_of_its_own(
+    server: FalServer, client: rxfal.Client, clock: Clock
+) -> None:
+    pause = Pause()
+    server.script("rest/tokens/", [Status(content_type="application/json"), Bytes(b'"tok'), pause])
+    failing = asyncio.ensure_future(
+        failure_of(client.stream("me/count", auth="token", response_timeout=None), rxfal.StreamTimeoutError)
+    )
+    await pause.reached()
+    await clock.advance(61)
+    _, error = await failing
+    assert error.endpoint == "the token for count"
+    assert error.seconds == 60
+
+
+async def test_an_unanswered_stream_has_an_unknown_outcome_and_may_be_tried_again(
+    server: FalServer, client: rxfal.Client
+) -> None:
+    server.script("me/cut", [Disconnect("cut")], times=1)
+    _, error = await failure_of(client.stream("me/cut"), rxfal.TransportError)
+    assert (error.outcome_unknown, error.retryable, error.request_id) == (True, True, None)
+    assert len(server.requests) == 1
+    server.script("me/cut", [NAMED, sse(1), Disconnect("cut")])
+    _, error = await failure_of(client.stream("me/cut"), rxfal.TransportError)
+    assert (error.outcome_unknown, error.request_id) == (False, "r-1")
+
+
+async def test_json_has_the_limit_of_what_is_read_whole(server: FalServer) -> None:
+    server.script("me/json", [Status(json=["x" * 1000], headers=NAMED.headers)])
+    async with server.client(max_body_size=1000) as client:
+        _, error = await failure_of(client.stream("me/json"), rxfal.BodyTooLargeError)
+    assert (error.endpoint, error.size_limit, error.request_id) == ("me/json", 1000, "r-1")
+
+
+async def test_a_head_has_no_body_to_decode(server: FalServer, client: rxfal.Client) -> None:
+    server.script("me/head", [sse(1)])
+    assert await all_of(client.stream("me/head", method="HEAD")) == []
 
 
 async def test_a_stream_has_one_timer_at_most(server: FalServer, client: rxfal.Client, monkeypatch: Any) -> None:

@@ -1,10 +1,16 @@
 """The exceptions: what they say, that they travel between processes, and what becomes of a failed response."""
 
 import email.utils
+import errno
+import json
 import pickle
+import re
+import socket
+import ssl
 import time
 from typing import Any
 
+import aiohttp
 import pytest
 
 import rxfal.errors
@@ -21,7 +27,7 @@ from rxfal.errors import (
     TransportError,
     ValidationError,
 )
-from rxfal.wire.failures import Sent, error_from_response, retry_after_seconds
+from rxfal.wire.failures import Sent, error_from_response, retry_after_seconds, transport_error
 from rxfal.wire.masking import Secrets
 
 EVERY_KIND = [
@@ -215,3 +221,105 @@ def test_retry_after_is_seconds_or_a_date():
     assert retry_after_seconds("Thu, 01 Jan 1970 00:00:00 GMT") == 0.0
     for value in (None, "", "soon", "-5", "nan", "inf", "9" * 400, "Thu, 99 Foo 1970"):
         assert retry_after_seconds(value) is None
+
+
+# What a message may hold
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"detail": [{"loc": ["body", "%s"], "msg": "wrong"}]}' % (b"x" * 2**20),
+        b'{"detail": [%s]}' % b",".join([b'{"loc": ["body", "%s"], "msg": "wrong"}' % (b"y" * 600)] * 9),
+        b"x" * 2**20,
+    ],
+)
+def test_a_message_has_an_end_and_room_for_what_to_do(body: bytes):
+    error = response_error(413, body)
+    assert len(error.message) <= 2000
+    assert error.message.endswith("upload large files and send their URLs")
+
+
+def test_whatever_is_put_into_a_message_is_one_line_of_limited_length():
+    error = FalError("a\tb\r\nc \x1b[31mred\x07 \u202e" + "x" * 5000)
+    assert error.message.startswith("a b c \ufffd[31mred\ufffd \ufffdxxx")
+    assert len(error.message) == 2000
+    assert str(error).isprintable()
+
+
+def test_no_header_of_a_server_brings_control_characters_or_much_text():
+    error = response_error(
+        503,
+        b'{"detail": "\\u001b[31mred\\u0007\\r\\nsecond line\\u2028third"}',
+        x_fal_request_id="r\x1b[2J" + "1" * 5000,
+        X_Fal_Error_Type="e\x9b",
+        X_Fal_Request_Timeout_Type="t\udce4",
+    )
+    assert str(error).isprintable()
+    assert len(str(error)) < 1000
+    assert error.error_type == "e\ufffd"
+    assert error.timeout_type == "t\ufffd"
+
+
+def test_sentences_end_once():
+    for text in ("no such thing.", "no such thing: ", "no such thing;"):
+        error = response_error(404, json.dumps({"detail": text}).encode())
+        assert error.message == (
+            "no such thing: look at the spelling of the endpoint, and at the path that was appended to it"
+        )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.200409, "0.2 seconds"),
+        (0.05, "0.05 seconds"),
+        (1.0, "1 second"),
+        (61.00005, "61 seconds"),
+        (600, "600 seconds"),
+    ],
+)
+def test_durations_are_round(seconds: float, text: str):
+    assert str(StreamTimeoutError(seconds)).startswith(f"nothing came for {text};")
+
+
+@pytest.mark.parametrize("status", [101, 304, 300])
+def test_a_status_without_a_target_is_no_redirect(status: int):
+    message = response_error(status).message
+    assert message.startswith({101: "Switching Protocols", 304: "Not Modified", 300: "Multiple Choices"}[status])
+    assert "redirect" not in message
+
+
+def test_retryable_as_a_number_counts_too():
+    assert response_error(500, X_Fal_Retryable="1").retryable is True
+    assert response_error(503, X_Fal_Retryable="0").retryable is False
+
+
+# Broken connections
+
+
+def test_the_cause_is_found_in_the_arguments_of_an_exception_too():
+    for kind, number in [
+        ("out of file descriptors", errno.EMFILE),
+        ("reset", errno.EPIPE),
+        ("refused", errno.ECONNREFUSED),
+    ]:
+        failure, _ = transport_error(aiohttp.ClientError("broken", OSError(number, "why")), endpoint="o/a")
+        assert failure.kind == kind
+
+
+@pytest.mark.parametrize("kind", ["refused", "reset", "cut short", "dns", "tls", "timeout", "connection"])
+def test_a_broken_connection_names_the_address(kind: str):
+    error = {
+        "refused": ConnectionRefusedError(),
+        "reset": ConnectionResetError(),
+        "cut short": aiohttp.ClientPayloadError(),
+        "dns": socket.gaierror(),
+        "tls": ssl.SSLError(),
+        "timeout": TimeoutError(),
+        "connection": OSError("something else."),
+    }[kind]
+    failure, _ = transport_error(error, endpoint="o/a", address="models.test:8600 (RXFAL_BASE_URL says so)")
+    assert failure.kind == kind
+    assert "models.test:8600 (RXFAL_BASE_URL says so)" in str(failure)
+    assert not re.search(r"[.:;,]\s*[.:;,]", str(failure).replace("...", ""))

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from yarl import URL
 
 from rxfal.errors import ApiError, CredentialsError, FalError, StreamTimeoutError, TransportError, ValidationError
-from rxfal.wire.config import Config
+from rxfal.wire.config import Config, address_of
 from rxfal.wire.credentials import Credential, Credentials
 from rxfal.wire.http import Http, Request
 from rxfal.wire.login import PostForm
@@ -667,3 +667,128 @@ def test_a_request_shows_neither_token_nor_body():
     )
     assert "private" not in repr(request)
     assert "secret-token" not in repr(request)
+
+
+# What a server may answer
+
+
+@pytest.mark.parametrize("status", ["300 X", "304 Not Modified", "101 Switching Protocols", "599 X"])
+async def test_every_status_but_those_of_success_is_an_error(make_http: MakeHttp, status: str):
+    upgrade = ["Upgrade: websocket", "Connection: Upgrade"] if "101" in status else []
+    async with scripted(replies(answer(b"", status, *upgrade))) as server:
+        http = make_http(server.url)
+        with pytest.raises(ApiError) as caught:
+            await http.fetch(request_to(server.url))
+        assert caught.value.status == int(status[:3])
+        assert await nothing_open(http)
+        with pytest.raises(ApiError):
+            await http.fetch(request_to(server.url))
+    assert server.connections == (2 if "101" in status else 1)
+
+
+@pytest.mark.parametrize("status", ["200 OK", "204 No Content", "299 X"])
+async def test_an_answer_without_a_body_is_one(make_http: MakeHttp, status: str):
+    async with scripted(replies(b"HTTP/1.1 %s\r\nContent-Length: 4\r\n\r\n" % status.encode())) as server:
+        http = make_http(server.url)
+        for _ in range(2):
+            async with http.exchange(request_to(server.url, method="HEAD")) as response:
+                assert await response.read_chunk() == b""
+                assert await response.read() == b""
+        assert await nothing_open(http)
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    ("header", "wanted"),
+    [
+        ("text/event-stream;a*0*", "text/event-stream"),
+        ("Text/Event-Stream ; charset=utf-8", "text/event-stream"),
+        ("text/event-stream;;;=", "text/event-stream"),
+        ("", "application/octet-stream"),
+        (";", "application/octet-stream"),
+    ],
+)
+async def test_the_media_type_is_taken_from_any_header(make_http: MakeHttp, header: str, wanted: str):
+    handler = replies(answer(b"body", "200 OK", f"Content-Type: {header}"))
+    async with scripted(handler) as server, make_http(server.url).exchange(request_to(server.url)) as response:
+        assert response.content_type == wanted
+
+
+@pytest.mark.parametrize("value", ["http://[::1", "http://", "//", "http://host:99999"])
+async def test_a_proxy_that_is_no_url_is_named_and_not_shown(
+    make_http: MakeHttp, monkeypatch: pytest.MonkeyPatch, value: str
+):
+    monkeypatch.setenv("HTTP_PROXY", value)
+    http = make_http("http://models.test")
+    with pytest.raises(TransportError, match="HTTP_PROXY in the environment names no proxy") as caught:
+        await http.fetch(request_to("http://models.test"))
+    assert not caught.value.retryable
+
+
+async def test_a_response_is_not_held_longer_than_its_exchange(make_http: MakeHttp):
+    async with scripted(replies(answer(b"body"), answer(b"body"), answer(b"no", "500 X"))) as server:
+        http = make_http(server.url)
+        session = await http._sessions.get()
+        async with http.exchange(request_to(server.url)):
+            assert len(session.responses) == 1
+        assert await nothing_open(http)
+        await http.fetch(request_to(server.url))
+        assert await nothing_open(http)
+        with pytest.raises(ApiError):
+            await http.fetch(request_to(server.url))
+        assert await nothing_open(http)
+
+
+async def nothing_open(http: Http) -> bool:
+    session = await http._sessions.get()
+    assert session.client.connector is not None
+    return not session.responses and not session.client.connector._acquired
+
+
+# Where
+
+
+async def test_errors_say_which_variable_names_the_address(make_http: MakeHttp, monkeypatch: pytest.MonkeyPatch):
+    port = unused_port()
+    monkeypatch.setenv("RXFAL_BASE_URL", f"http://127.0.0.1:{port}/")
+    config = Config.from_env()
+    http = Http(config, Credentials("key", config))
+    with pytest.raises(TransportError) as caught:
+        await http.fetch(request_to(config.run_url, timeout=0.1))
+    assert f"nothing listens at 127.0.0.1:{port} (RXFAL_BASE_URL says so)" in str(caught.value)
+    monkeypatch.setenv("RXFAL_BASE_URL", "http://127.0.0.1:1")  # which is not what this client goes by
+    with pytest.raises(TransportError) as caught:
+        await http.fetch(request_to(config.run_url, timeout=0.1))
+    assert f"nothing listens at 127.0.0.1:{port}; look" in str(caught.value)
+    await http.aclose()
+    async with scripted(replies(answer(b"", "404 X"))) as server:
+        monkeypatch.setenv("RXFAL_BASE_URL", server.url)
+        with pytest.raises(ApiError) as caught_too:
+            await make_http(server.url).fetch(request_to(server.url))
+    assert f"(status 404), from 127.0.0.1:{server.port} (RXFAL_BASE_URL says so)" in str(caught_too.value)
+
+
+@pytest.mark.parametrize(("variable", "host"), [("FAL_RUN_HOST", "run.test"), ("FAL_QUEUE_RUN_HOST", "queue.test")])
+async def test_fals_own_variables_are_named_too(monkeypatch: pytest.MonkeyPatch, variable: str, host: str):
+    monkeypatch.setenv(variable, host)
+    assert address_of(URL(f"https://{host}/x"), Config.from_env()) == f"{host}:443 ({variable} says so)"
+    assert address_of(URL("https://rest.fal.ai/x"), Config.from_env()) == "rest.fal.ai:443"
+
+
+async def test_a_request_through_a_proxy_that_is_not_there_names_the_proxy(
+    make_http: MakeHttp, monkeypatch: pytest.MonkeyPatch, no_waiting: None
+):
+    port = unused_port()
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{port}")
+    with pytest.raises(TransportError, match=rf"through the proxy.*nothing listens at 127\.0\.0\.1:{port};"):
+        await make_http("http://models.test").fetch(request_to("http://models.test"))
+
+
+async def test_a_proxy_that_repeats_its_password_does_not_show_it(make_http: MakeHttp, monkeypatch: pytest.MonkeyPatch):
+    told = b"no: pass/word-9, pass%2Fword-9, bWU6cGFzcy93b3JkLTk="  # the last is me:pass/word-9
+    async with scripted(replies(answer(told, "407 X"))) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", f"http://me:pass%2Fword-9@127.0.0.1:{proxy.port}")
+        with pytest.raises(ApiError) as caught:
+            await make_http("http://models.test").fetch(request_to("http://models.test"))
+    assert_hidden(caught.value, "pass/word-9", "pass%2Fword-9", "bWU6cGFzcy93b3JkLTk=")
+    assert caught.value.body == "no: ***, ***, ***"

@@ -227,7 +227,7 @@ async def test_a_retry_is_logged_on_one_line_with_where_why_and_when(
     busy = answer(b'{"detail": "the-secret-key\\nis busy"}', "503 X", "Retry-After: 0.01")
     async with scripted(replies(busy, busy, answer(b"done"))) as server:
         await make_http(server.url).fetch(request_to(server.url, retry="idempotent"))
-        said = f"*** is busy: try again in a moment (status 503 from 127.0.0.1:{server.port})"
+        said = f"*** is busy: try again in a moment (status 503), from 127.0.0.1:{server.port}"
     line = f"owner/alias: trying again in 0.01 seconds, after: {said}"
     assert [(record.name, record.message) for record in caplog.records] == [("rxfal", line)] * 2
 

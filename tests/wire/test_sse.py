@@ -1,5 +1,6 @@
 """The decoder: the web platform's vectors, and each behaviour that the standard or the design names."""
 
+import sys
 import time
 import tracemalloc
 from collections.abc import Callable, Iterable
@@ -215,6 +216,58 @@ def test_plain_chunks_and_events_cut_between_them_never_go_line_by_line(size: in
     assert len(list(decoder.feed_raw(event[8:9]))) == 0
     assert len(list(decoder.feed_raw(event[9:] + event * 50))) == 51
     assert fed == []
+
+
+def calls_for(*chunks: bytes) -> int:
+    """How many functions, Python's own among them, are called to decode these chunks in the middle of a stream."""
+    decoder = SSEDecoder()
+    list(decoder.feed_raw(b"data: the first\n\n"))
+    calls = 0
+
+    def count(frame: object, event: str, arg: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        for chunk in chunks:
+            decoder.feed_raw(chunk)
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+SHORT, LONG = b'data: {"output": "a"}\n\n', b"data: " + b"x" * 2000 + b"\n\n"
+
+
+def test_an_event_that_comes_alone_takes_a_handful_of_calls():
+    assert calls_for(*[SHORT] * 100) <= 700
+    assert calls_for(*[LONG] * 100) <= 700
+
+
+@pytest.mark.parametrize("event", [SHORT, SHORT.replace(b"\n", b"\r\n")], ids=["LF", "CRLF"])
+@pytest.mark.parametrize("cut", [0, 5], ids=["whole", "cut"])
+def test_short_events_together_take_no_call_each(event: bytes, cut: int):
+    def two_chunks(count: int) -> tuple[bytes, bytes]:
+        body = event * count
+        half = len(body) // 2 + cut
+        return body[:half], body[half:]
+
+    assert calls_for(*two_chunks(500)) == calls_for(*two_chunks(50))
+
+
+def test_long_events_together_are_found_and_not_split():
+    # Three calls for each, and no fewer: `split` would go through the bytes one by one.
+    assert 300 <= calls_for(LONG * 100) <= 330
+    assert 600 <= calls_for((LONG[:-1] + LONG) * 50) <= 660  # and so it is with events of two lines
+
+
+def test_a_long_line_in_many_chunks_takes_a_few_calls_for_each():
+    assert calls_for(b"data: ", *[b"x" * 1000] * 100) <= 1200
+
+
+def test_events_with_names_take_a_few_calls_for_each():
+    assert calls_for((b"event: a\n" + SHORT) * 100) <= 1000
 
 
 def test_thirty_two_mib_in_one_kib_chunks_takes_linear_time():
