@@ -246,12 +246,26 @@ class Stream(Fluent[_T_out]):
         """Hand each item on later; see `rxfal.operators.delay`."""
         return self.pipe(delay(duetime, scheduler))
 
+    @overload
     def timeout(
         self,
         duetime: typing.AbsoluteOrRelativeTime,
-        other: Observable[_T_out] | None = None,
+        other: None = None,
         scheduler: abc.SchedulerBase | None = None,
-    ) -> Stream[_T_out]:
+    ) -> Stream[_T_out]: ...
+    @overload
+    def timeout(
+        self,
+        duetime: typing.AbsoluteOrRelativeTime,
+        other: Observable[_T] | typing.AnyFuture[_T],
+        scheduler: abc.SchedulerBase | None = None,
+    ) -> Stream[_T_out | _T]: ...
+    def timeout(
+        self,
+        duetime: typing.AbsoluteOrRelativeTime,
+        other: Observable[Any] | typing.AnyFuture[Any] | None = None,
+        scheduler: abc.SchedulerBase | None = None,
+    ) -> Stream[Any]:
         """End with StreamTimeoutError, or go on with `other`, after a silence; see `rxfal.operators.timeout`."""
         return self.pipe(_timeout.timeout(duetime, other, scheduler))
 

@@ -183,6 +183,7 @@ def converted(tokens: Stream[Token]) -> None:
 
 def timed(tokens: Stream[Token], signal: Observable[object]) -> None:
     assert_type(tokens.timeout(5), Stream[Token])
+    assert_type(tokens.timeout(5, rx.of("late")), Stream[Token | str])
     assert_type(tokens.delay(0.1).debounce(0.1).throttle_first(1).sample(signal), Stream[Token])
 
 

@@ -58,7 +58,7 @@ def test_a_stub_is_what_make_stubs_writes(stub: Path, make: Callable[[], str]) -
     (made_from,) = re.findall(r"Made from reactivex (\S+)", written)
     if Version(generate.REACTIVEX) < Version(made_from):
         pytest.skip(f"made from reactivex {made_from}, and this is {generate.REACTIVEX}")
-    assert written == make()
+    assert written == make(), "run `make stubs`"
 
 
 def test_every_method_of_an_observable_is_declared_or_streams_own() -> None:
