@@ -240,7 +240,7 @@ def test_the_key_that_was_given_is_named():
     [
         ({}, "the first is empty"),
         (7, "the first is no object but of type int"),
-        (b"x", "of type bytes"),
+        (b"x", "the first is bytes, as of an answer that is neither JSON nor an event stream"),
         ([], "of type list"),
         ({"\x1b[2J": 1}, r"'\x1b[2J'"),
         ({"k" * 999: 1}, f"'{'k' * 49}."),
