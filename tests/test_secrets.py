@@ -318,6 +318,36 @@ async def test_a_proxy_with_a_password(attempt: str, scheme: str, monkeypatch: p
             assert_hidden(error, *HIDDEN, PASSWORD, quote(PASSWORD, safe=""), "bWU6cHIweHkvcGFzcyt3b3Jk")
 
 
+@pytest.mark.parametrize("attempt", ATTEMPTS)
+@pytest.mark.parametrize("proxy", ["http://[::1", "http://{}@127.0.0.1:99999", "ftp://me:{}@127.0.0.1:1"])
+async def test_a_proxy_that_is_none(attempt: str, proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", proxy.format(quote(PASSWORD, safe="")))
+    async with rxfal.Client(KEY, config=rxfal.Config(base_url="http://models.test")) as client:
+        error = await failure_of(ATTEMPTS[attempt](client))
+    assert isinstance(error, rxfal.TransportError)
+    assert_hidden(error, *HIDDEN, PASSWORD, quote(PASSWORD, safe=""))
+
+
+@pytest.mark.parametrize("auth", ["key", "token"])
+async def test_a_function_of_the_users_that_fails(auth: Any) -> None:
+    def key() -> str:
+        raise LookupError("the vault is closed")
+
+    def bad_key() -> Any:
+        return KEY.encode()
+
+    for source in (key, bad_key):
+        async with rxfal.Client(source, config=rxfal.Config(base_url="http://127.0.0.1:1")) as client:
+            error = await failure_of(client.stream("me/app", auth=auth))
+        assert isinstance(error, rxfal.CredentialsError)
+        assert_hidden(error, *HIDDEN)
+    bad_token: Any = lambda app: TOKEN.encode()
+    async with rxfal.Client(KEY, config=rxfal.Config(base_url="http://127.0.0.1:1")) as client:
+        error = await failure_of(client.stream("me/app", auth="token", token_provider=bad_token))
+    assert isinstance(error, rxfal.CredentialsError)
+    assert_hidden(error, *HIDDEN)
+
+
 async def test_a_client_that_is_closed_meanwhile() -> None:
     async with scripted(Mute()) as server:
         for attempt in ("key", "token", "own header", "own query"):

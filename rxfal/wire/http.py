@@ -391,14 +391,16 @@ class Http:
         self, request: Request, session: LoopSession, body_errors: list[Exception], moved: Callable[[], None]
     ) -> _Outgoing:
         url, config = request.url, self.config
+        if request.token is None and request.auth and config.proxy_url is not None:
+            url = URL(config.proxy_url)
+        proxy = session.proxy_for(url)  # which can fail, and then shows this frame, while it knows no secret
         headers = CIMultiDict({"User-Agent": f"rxfal/{__version__}", "Accept-Encoding": compressed.ACCEPTED})
         if request.token is not None:
             if may_see_credential(url, config):
                 url = url.update_query(fal_jwt_token=request.token.get_secret_value())
         elif request.auth and config.proxy_url is not None:
             # A server-side proxy adds the key itself. This header tells it where the request should go.
-            headers[_TARGET] = str(url)
-            url = URL(config.proxy_url)
+            headers[_TARGET] = str(request.url)
         elif request.auth and may_see_credential(url, config):
             credential = request.credential or await self.credentials.current(self.post_form)
             if credential is not None:
@@ -406,7 +408,6 @@ class Http:
         headers.update(request.headers)
         if request.content_length is not None:
             headers["Content-Length"] = str(request.content_length)
-        proxy = session.proxy_for(url)
         return _Outgoing(
             url=url,
             headers=headers,

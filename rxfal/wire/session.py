@@ -100,11 +100,8 @@ class LoopSession:
         """
         origin = (url.scheme, url.raw_host, url.port)
         if origin not in self._proxies:
-            proxy = urllib.request.getproxies().get(url.scheme, "")
-            if not proxy or urllib.request.proxy_bypass(f"{url.raw_host}:{url.port}"):
-                self._proxies[origin] = None
-            else:
-                self._proxies[origin] = _proxy_url(proxy, url.scheme)
+            bypassed = urllib.request.proxy_bypass(f"{url.raw_host}:{url.port}")
+            self._proxies[origin] = None if bypassed else _proxy_of_the_environment(url.scheme)
         return self._proxies[origin]
 
     async def close(self) -> None:
@@ -141,12 +138,16 @@ class LoopSession:
         self.responses.clear()
 
 
-def _proxy_url(proxy: str, scheme: str) -> URL:
+def _proxy_of_the_environment(scheme: str) -> URL | None:
+    proxy = urllib.request.getproxies().get(scheme, "")
+    if not proxy:
+        return None
     with contextlib.suppress(ValueError):
         url = URL(proxy if "://" in proxy else f"http://{proxy}")
         if url.host and url.port:
             return url
-    # Not repeated: it may hold a password.
+        del url
+    del proxy  # it may hold a password, which neither the message nor this frame should show
     message = f"{scheme.upper()}_PROXY in the environment names no proxy; write it as http://host:port, or unset it"
     failure = TransportError(message, kind="connection")
     failure.retryable = False

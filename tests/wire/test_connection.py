@@ -236,7 +236,7 @@ async def test_a_request_that_is_left_half_sent_is_dropped_at_once(
     timeout = 1.0 if way == "timeout" else None
     request = request_to(url, method="POST", body=body, content_length=SIZE, timeout=timeout)
     sending = asyncio.ensure_future(http.fetch(request))
-    while (transport := one_that_waits_to_send(await http._sessions.get())) is None:  # noqa: ASYNC110 (aiohttp has no event)
+    while (transport := one_that_waits_to_send(await http._sessions.get())) is None:
         assert not sending.done()
         await asyncio.sleep(0)
     connection = transport.get_extra_info("socket")
