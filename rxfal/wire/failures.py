@@ -45,13 +45,13 @@ _REFUSED: dict[str, str] = {
     "access token": "the server refused the access token, which may have expired; give a new one, or run "
     "`fal auth login` again",
     "token": "the server refused the short-lived token, which has expired or is meant for another app; try again, and "
-    "if you give a token_provider, let it make a new token for the app that it is told",
+    "if you give a token_provider, let it return a new token for the app that it is given",
 }
 _MOST_OF_THE_SERVERS = 1500  # characters of what a server says, which leaves room for what to do
 _NEXT_STEP = {
-    101: "the server changes to another protocol there, which was not asked for; look at the address",
-    403: "the key may not use this endpoint; look at its scope and at the account's balance",
-    404: "look at the spelling of the endpoint, and at the path that was appended to it",
+    101: "the server switched to another protocol, which rxfal did not ask for; check the address",
+    403: "the key may not use this endpoint; check its scope and the account's balance",
+    404: "check the spelling of the endpoint, and the path that was appended to it",
     408: "try again",
     413: "upload large files and send their URLs",
     429: "too many requests at once; send fewer, or wait",
@@ -244,19 +244,19 @@ _CLIENT_CLOSED = (
     "rxfal.configure(); keep it open until its streams have ended"
 )
 _WHAT: dict[TransportKind, str] = {
-    "refused": "the connection was refused: nothing listens at {address}; look at the address, and whether the server "
-    "runs",
+    "refused": "the connection was refused: nothing is listening at {address}; check the address, and that the server "
+    "is running",
     "reset": "the connection was reset by the other side ({address}); send the request again",
     "cut short": "the response was cut short: the connection to {address} ended before the body did; send the request "
     "again",
-    "dns": "the host name of {address} could not be resolved (DNS); look at the name and at the network",
-    "tls": "the secure connection (TLS) to {address} failed; look at the certificate, the clock and any proxy in "
-    "between; where a company's own CA signs it, name that in Config(ssl_context=...)",
+    "dns": "the host name of {address} could not be resolved (DNS); check the name and the network",
+    "tls": "the secure connection (TLS) to {address} failed; check the certificate, the clock and any proxy in "
+    "between; if a company's own CA signs it, name that CA in Config(ssl_context=...)",
     "out of file descriptors": "this process is out of file descriptors; raise its limit (ulimit -n) or open fewer",
-    "timeout": "connecting to {address} took too long; look at the network, or raise connect_timeout in Config",
+    "timeout": "connecting to {address} took too long; check the network, or raise connect_timeout in Config",
     "connection": "the connection to {address} failed",
 }
-_NO_HTTP = "what {address} answers is not proper HTTP ({what}); look at the address, and at any proxy in between"
+_NO_HTTP = "the answer from {address} is not proper HTTP ({what}); check the address, and any proxy in between"
 _RESET = {errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED, errno.ENOTCONN}
 
 
@@ -294,7 +294,7 @@ def transport_error(
         if kind == "connection":
             message = _and(message, words or type(error).__name__)
     if any(isinstance(link, (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError)) for link in chain):
-        message = f"on the way through the proxy (HTTP_PROXY, HTTPS_PROXY): {message}"
+        message = f"through the proxy (HTTP_PROXY, HTTPS_PROXY): {message}"
     cause = error
     for link in chain:
         link.__traceback__ = None

@@ -92,7 +92,7 @@ class TokenCache:
         with suppress(DecodeError):  # its message would quote the answer, which may be a bare token
             token = _token_in(await self._http.fetch_json(request))
         if token is None:
-            raise CredentialsError("the server's answer is not a token; look at rest_url in Config", endpoint=alias)
+            raise CredentialsError("the server's answer is not a token; check rest_url in Config", endpoint=alias)
         with self._lock:
             now = time.monotonic()
             self._tokens = {old: known for old, known in self._tokens.items() if now < known.until}

@@ -486,7 +486,7 @@ async def test_a_refused_token_is_called_one(make_http: MakeHttp):
 
 async def test_a_proxys_password_is_not_shown(make_http: MakeHttp, monkeypatch: pytest.MonkeyPatch, no_waiting: None):
     monkeypatch.setenv("HTTP_PROXY", f"http://me:pass%2Fword-9@127.0.0.1:{unused_port()}")
-    with pytest.raises(TransportError, match=r"on the way through the proxy.*refused") as caught:
+    with pytest.raises(TransportError, match=r"through the proxy.*refused") as caught:
         await make_http("http://models.test").fetch(request_to("http://models.test"))
     assert_hidden(caught.value, "pass%2Fword-9", "pass/word-9", "the-secret-key")
 
@@ -755,11 +755,11 @@ async def test_errors_say_which_variable_names_the_address(make_http: MakeHttp, 
     http = Http(config, Credentials("key", config))
     with pytest.raises(TransportError) as caught:
         await http.fetch(request_to(config.run_url, timeout=0.1))
-    assert f"nothing listens at 127.0.0.1:{port} (RXFAL_BASE_URL says so)" in str(caught.value)
+    assert f"nothing is listening at 127.0.0.1:{port} (RXFAL_BASE_URL says so)" in str(caught.value)
     monkeypatch.setenv("RXFAL_BASE_URL", "http://127.0.0.1:1")  # which is not what this client goes by
     with pytest.raises(TransportError) as caught:
         await http.fetch(request_to(config.run_url, timeout=0.1))
-    assert f"nothing listens at 127.0.0.1:{port}; look" in str(caught.value)
+    assert f"nothing is listening at 127.0.0.1:{port}; check" in str(caught.value)
     await http.aclose()
     async with scripted(replies(answer(b"", "404 X"))) as server:
         monkeypatch.setenv("RXFAL_BASE_URL", server.url)
@@ -780,7 +780,7 @@ async def test_a_request_through_a_proxy_that_is_not_there_names_the_proxy(
 ):
     port = unused_port()
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{port}")
-    with pytest.raises(TransportError, match=rf"through the proxy.*nothing listens at 127\.0\.0\.1:{port};"):
+    with pytest.raises(TransportError, match=rf"through the proxy.*nothing is listening at 127\.0\.0\.1:{port};"):
         await make_http("http://models.test").fetch(request_to("http://models.test"))
 
 

@@ -208,7 +208,7 @@ async def test_when_neither_can_be_reached_fals_own_error_counts(
 ):
     ports["fal.run"] = unused_port()
     async with connections(trusting) as http:
-        with pytest.raises(TransportError, match=r"refused: nothing listens at fal\.run:443") as caught:
+        with pytest.raises(TransportError, match=r"refused: nothing is listening at fal\.run:443") as caught:
             await http.fetch(request_to("https://fal.run"))
     assert caught.value.kind == "refused"
     assert not caught.value.outcome_unknown
