@@ -149,8 +149,14 @@ class _Following:
         said = self._read(event)
         if isinstance(said, str):
             self._is_known = True
-            if said:
-                self._emit_piece(said)
+            if not said:
+                return
+            if self._are_deltas:
+                self._since.append(said)  # added to the text each time, a megabyte of tokens would take ten seconds
+                self._observer.on_next(said)
+            else:
+                self._so_far += said
+                self._observer.on_next(self._so_far)
         elif isinstance(said, tuple):
             self._emit_whole(*said)
         elif said is not None:
@@ -164,14 +170,6 @@ class _Following:
             self._fail(_no_text(self._key, self._unknown, self._first))
         else:
             self._observer.on_completed()
-
-    def _emit_piece(self, piece: str) -> None:
-        if self._are_deltas:
-            self._since.append(piece)  # not added to a text that grows: a megabyte of tokens would take ten seconds
-            self._observer.on_next(piece)
-        else:
-            self._so_far += piece
-            self._observer.on_next(self._so_far)
 
     def _emit_whole(self, whole: str) -> None:
         self._is_known = True

@@ -131,10 +131,11 @@ def _completion(event: Any, choice: int) -> Said:
     choices = get_field(event, "choices")
     if (chosen := _chosen(choices, choice)) is None:
         return "" if isinstance(choices, _SEQUENCE) else None
-    if (error := get_field(chosen, "error")) or get_field(chosen, "finish_reason") == "error":  # OpenRouter's
-        return failure(event, error or "the model stopped with an error and did not say why")
+    if get_field(chosen, "finish_reason") == "error" or get_field(chosen, "error"):  # OpenRouter's
+        return failure(event, get_field(chosen, "error") or "the model stopped with an error and did not say why")
     if (delta := get_field(chosen, "delta")) is not None:
-        return _text_of(get_field(delta, "content"))
+        content = get_field(delta, "content")
+        return content if isinstance(content, str) else _text_of(content)
     if (message := get_field(chosen, "message")) is not None:
         whole = _text_of(get_field(message, "content"))
         return (whole,) if whole else ""
