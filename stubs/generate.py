@@ -224,11 +224,11 @@ def _named_as(function: Callable[..., Any], signature: Signature) -> Signature:
 
 
 def _as_operator(name: str, signature: Signature) -> list[Signature]:
-    """As an operator, in what mypy needs to see its types through a `pipe`; pyright would not need either.
+    """As an operator, with two aids for mypy, which infers less of a `pipe` than pyright.
 
-    Where a lambda stands in a `pipe`, mypy does not always know what goes into it. It then looks at the variable's
-    bound, and `_Item` is bound to Any. And an operator with an optional callback has a signature without it, too: from
-    a callback that is not there mypy can't tell the variable, and forgets to ask the `pipe`.
+    It does not always know what goes into a lambda there, and then goes by the bound of the variable: `_Item` is bound
+    to Any. And if a callback is left out that would have told the variable, it does not look for it in the `pipe`: the
+    operator has an overload without the callback.
     """
     signature = _named_as(getattr(reactivex.operators, name), signature)
     source, result = _parts(signature)

@@ -1,9 +1,10 @@
 # pyright: strict
-"""What pyright knows and mypy does not, which calls it Any. Checked, never run: see test_types.py.
+"""What pyright knows and mypy does not. Checked by pyright alone, never run: see test_types.py.
 
-mypy looks at all arguments of a call at once: what the lambda of a second operator is given hangs on the first, and is
-not known yet. A function with types in the lambda's place, or fluent methods, keep the types for mypy too. Nor does it
-tell what a lambda is given that stands in the place of an operator.
+mypy infers all arguments of a call at once. What a lambda in a second operator gets depends on the first, so mypy does
+not know it yet and takes it as Any; a function with annotations or fluent methods keep the type. The same holds for a
+lambda that is the operator itself. And where keywords or a dict hold streams of different items, mypy sees streams of
+object, pyright a union.
 """
 
 from dataclasses import dataclass
