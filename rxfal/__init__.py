@@ -26,6 +26,7 @@ from rxfal.errors import (
 from rxfal.reactive.concurrent import Mapped
 from rxfal.reactive.iterate import iterate
 from rxfal.reactive.merge import Tagged, merge
+from rxfal.reactive.race import hedge, race
 from rxfal.reactive.stream import ConnectableStream, GroupedStream, Stream, from_observable
 from rxfal.verbs.call import ResponseInfo
 from rxfal.verbs.files import File
@@ -66,10 +67,12 @@ __all__ = [
     "configure",
     "errors",
     "from_observable",
+    "hedge",
     "iterate",
     "map_concurrent",
     "merge",
     "operators",
+    "race",
     "stream",
     "stream_events",
     "upload",

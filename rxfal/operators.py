@@ -13,7 +13,9 @@ import reactivex.operators as _rx
 from reactivex.operators import *  # noqa: F403  # pyright: ignore[reportWildcardImportFromLibrary]
 
 from rxfal.reactive.operators.buffer import buffer, buffer_with_count, buffer_with_time, buffer_with_time_or_count
+from rxfal.reactive.operators.conflate import conflate
 from rxfal.reactive.operators.delay import delay
+from rxfal.reactive.operators.exhaust_map import exhaust_map
 from rxfal.reactive.operators.grouping import (
     group_by,
     group_by_until,
@@ -24,6 +26,8 @@ from rxfal.reactive.operators.grouping import (
     window_with_time,
     window_with_time_or_count,
 )
+from rxfal.reactive.operators.keep_alive import keep_alive
+from rxfal.reactive.operators.memoize import memoize
 from rxfal.reactive.operators.observe_on import observe_on
 from rxfal.reactive.operators.on_loop import on_loop
 from rxfal.reactive.operators.on_thread import on_thread
@@ -40,12 +44,16 @@ __all__ = [
     "buffer_with_count",
     "buffer_with_time",
     "buffer_with_time_or_count",
+    "conflate",
     "delay",
     "deltas",
+    "exhaust_map",
     "filter",
     "group_by",
     "group_by_until",
+    "keep_alive",
     "map",
+    "memoize",
     "observe_on",
     "on_loop",
     "on_thread",

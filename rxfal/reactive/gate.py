@@ -1,4 +1,4 @@
-"""The demand gate: how a full consumer holds its sources back.
+"""The demand gate: how a full consumer holds its sources back. And asking: how an empty one says that it wants more.
 
 One gate belongs to one subscription and travels up the operator chain on its scheduler (see
 `rxfal.reactive.scheduler`). A consumer with a bounded buffer closes it; every reader of the subscription
@@ -131,3 +131,31 @@ class DemandGate:
         for waiter in self._waiters.values():
             if not waiter.done():
                 waiter.set_result(None)
+
+
+class Asking:
+    """Whether a consumer with a queue wants an item now, its queue being empty, and who is told when it begins to.
+
+    Attributes:
+        now: Whether it does.
+    """
+
+    __slots__ = ("_listeners", "now")
+
+    def __init__(self, now: bool = False) -> None:
+        self.now = now
+        self._listeners: tuple[Callable[[], None], ...] = ()
+
+    def begin(self) -> None:
+        """Ask, on the consumer's thread. A listener that has something may give it at once, and so end the asking."""
+        self.now = True
+        for listener in self._listeners:
+            listener()
+
+    def add_listener(self, listener: Callable[[], None]) -> None:
+        """Call `listener` whenever the asking begins, on the consumer's thread."""
+        self._listeners = (*self._listeners, listener)
+
+    def remove_listener(self, listener: Callable[[], None]) -> None:
+        """Undo one `add_listener`."""
+        self._listeners = tuple(other for other in self._listeners if other != listener)

@@ -19,6 +19,7 @@ from reactivex import Observable, abc
 from reactivex.internal import SequenceContainsNoElementsError, noop
 
 from .background import foreign_background_loop, subscribing_on
+from .gate import Asking
 from .hops import release, running_loop
 from .observer import ChainObserver
 from .scheduler import LoopScheduler
@@ -42,12 +43,12 @@ class _CoroutineWaiter:
 
     async def wait_for(self, inbox: _Inbox[Any]) -> None:
         self._future = self._loop.create_future()
-        inbox.is_asking = True
+        inbox.wants.begin()
         try:
             if not inbox.has_news():  # looked at after it asked: another thread sees one of the two
                 await self._future
         finally:
-            inbox.is_asking = False
+            inbox.wants.now = False
             self._future = None
 
     def wake(self) -> None:
@@ -72,12 +73,12 @@ class _ThreadWaiter:
         self._woken: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def wait_for(self, inbox: _Inbox[Any]) -> None:
-        inbox.is_asking = True
+        inbox.wants.begin()
         try:
             while not inbox.has_news():
                 self._woken.get()
         finally:
-            inbox.is_asking = False
+            inbox.wants.now = False
 
     def wake(self) -> None:
         self._woken.put(None)
@@ -88,7 +89,7 @@ class _Inbox(ChainObserver[_T]):
 
     Attributes:
         error: What the source ended with, if that was an error.
-        is_asking: Whether the consumer wants whatever comes next, and waits for it.
+        wants: Its asking.
     """
 
     is_pulling = True
@@ -96,7 +97,7 @@ class _Inbox(ChainObserver[_T]):
     def __init__(self, waiter: _Waiter) -> None:
         super().__init__(None, noop, None)
         self.error: Exception | None = None
-        self.is_asking = False
+        self.asking = self.wants = Asking()
         self._wake = waiter.wake
 
     def has_news(self) -> bool:
@@ -135,8 +136,8 @@ class _Queue(_Inbox[_T]):
             return
         items = self.items
         items.append(value)
-        if self.is_asking:
-            self.is_asking = False
+        if self.wants.now:
+            self.wants.now = False
             self._wake()
         if len(items) >= self._size:
             self._gate.close()

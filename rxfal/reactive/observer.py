@@ -20,6 +20,7 @@ from reactivex.internal import noop
 from reactivex.observer import AutoDetachObserver, ScheduledObserver
 
 from .background import current_loop
+from .gate import Asking
 from .hops import held, running_loop
 from .scheduler import LoopScheduler
 
@@ -38,9 +39,11 @@ class ChainObserver(abc.ObserverBase[_T_in]):
     Attributes:
         is_stopped: Whether the end was reached, or the subscription disposed.
         is_pulling: Whether somebody waits here, and would for ever if no end came.
+        asking: Of a consumer with a queue, whether it wants an item now.
     """
 
     is_pulling = False
+    asking: Asking | None = None
 
     __slots__ = (
         "_is_fed_by_a_stream",

@@ -18,7 +18,7 @@ from reactivex.scheduler.scheduler import Scheduler
 
 from .background import current_loop
 from .clock import clock_of_loop, next_tick
-from .gate import DemandGate
+from .gate import Asking, DemandGate
 from .hops import call_on, running_loop
 
 _TState = TypeVar("_TState")
@@ -28,7 +28,16 @@ class Consumer(Protocol):
     """Whoever a subscription is for: the last observer of its chain, or of the part of it that runs on one loop."""
 
     is_stopped: bool
-    is_pulling: bool
+
+    @property
+    def is_pulling(self) -> bool:
+        """Whether somebody waits here, and would for ever if no end came."""
+        ...
+
+    @property
+    def asking(self) -> Asking | None:
+        """Of one with a queue, whether it wants an item now."""
+        ...
 
     def on_error(self, error: Exception) -> None:
         """Take the end."""

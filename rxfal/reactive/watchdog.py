@@ -15,7 +15,7 @@ from .scheduler import LoopScheduler
 
 
 class Watchdog:
-    """Calls `expire`, once, when a silence has lasted for so many seconds.
+    """Calls `expire` when a silence has lasted for so many seconds; once, until it is started again.
 
     The timer is set for the end of the present silence and, when it rings, looks how much of that is left by then.
     Before it expires, an event loop looks at its sockets once more: a program that was busy is not a silent source.

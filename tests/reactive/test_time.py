@@ -145,6 +145,8 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "observe_on": ("mine",),
     "on_error_resume_next": (rx.empty(),),
     "on_loop": ("loop",),
+    "exhaust_map": (lambda item: rx.never(),),
+    "keep_alive": (60, "still there"),
     "on_thread": (lambda call: call(),),
     "partition": (bool,),
     "partition_indexed": (lambda x, i: True,),
@@ -202,6 +204,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
 CONNECTABLE = {"multicast", "publish", "publish_value", "replay"}
 NOT_APPLICABLE = {"ref_count"}  # wants a connectable
 OWN_SCHEDULER = {
+    "memoize",  # as share
     "on_loop",  # the same loop and gate, and itself as the consumer of what comes before it
     "on_thread",
     "share",  # one for all subscribers, with a gate of its own

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from reactivex import Observable, abc
 
 from rxfal.errors import TransportError
-from rxfal.reactive.gate import DemandGate
+from rxfal.reactive.gate import Asking, DemandGate
 from rxfal.reactive.iterate import BUFFER_SIZE, positive
 from rxfal.reactive.observer import OperatorObserver
 from rxfal.reactive.scheduler import LoopScheduler
@@ -95,6 +95,8 @@ class Crossing(OperatorObserver[_T]):
         "_post",
         "_size",
         "_waiting",
+        "_wants",
+        "asking",
         "upstream",
     )
 
@@ -111,6 +113,7 @@ class Crossing(OperatorObserver[_T]):
         self._size = size
         self._is_there = is_there
         self._waiting: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
+        self.asking = self._wants = Asking(now=True)
         self._is_posted = False
         self._has_left = False
         self._gate: DemandGate | None = None
@@ -150,6 +153,7 @@ class Crossing(OperatorObserver[_T]):
         if not waiting and self._is_there():
             callback(*args)
             return
+        self._wants.now = False
         waiting.append((callback, args))
         if self._gate is not None and len(waiting) >= self._size:
             self._gate.close(self)
@@ -182,6 +186,8 @@ class Crossing(OperatorObserver[_T]):
                 callback(*args)
                 if self._gate is not None and len(waiting) <= self._size // 2:
                     self._gate.open(self)
+                if not waiting:
+                    self._wants.begin()
         finally:
             if waiting and not self._is_posted:
                 self._post_turn()

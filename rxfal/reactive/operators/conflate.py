@@ -1,0 +1,156 @@
+"""`conflate`: a slow consumer gets what is newest when it asks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any, TypeVar
+
+from reactivex import Observable, abc
+from reactivex.disposable import CompositeDisposable, Disposable
+
+from rxfal.reactive.gate import Asking
+from rxfal.reactive.hops import call_on, running_loop
+from rxfal.reactive.observer import OperatorObserver
+from rxfal.reactive.scheduler import LoopScheduler
+
+from .arguments import check_function
+
+_T = TypeVar("_T")
+
+_NOTHING: Any = object()
+
+
+def conflate(merge: Callable[[_T, _T], _T] | None = None) -> Callable[[Observable[_T]], Observable[_T]]:
+    """Keep only the newest item while the consumer is busy, or all of them merged into one.
+
+    For a consumer that is slower than its source and wants no old news: pictures that sharpen, a text so far. `map` and
+    `filter` may stand behind it. (`throttle_latest` goes by the clock; without either, an iterator gets 256 items that
+    were new once.)
+
+        -1-2-3-4-5-6-|
+          conflate()
+        -1-----4-----(6|)          (the consumer asks again after each item)
+
+    Emits when: the consumer asks, and something has come since it last did. Pauses when: never; its source goes on.
+    Ends
+    when: the source ends, after the item that was kept. Cancels when: disposed.
+
+    The consumer is an iterator (`async for`, `for`, `.blocking()`), or `on_thread` and its kind behind this. Plain
+    callbacks and `await` have no queue, so every item passes.
+
+    Args:
+        merge: Makes one item of the one that is kept and a new one, so that nothing is lost: `operator.add` for deltas.
+            Left out, the new one takes the place. What it raises ends the stream.
+
+    Returns:
+        An operator. It holds one item.
+
+    Raises:
+        TypeError: For a `merge` that can't be called.
+
+    Examples:
+        >>> import operator, reactivex as rx
+        >>> from rxfal import from_observable, operators as ops
+        >>> "".join(from_observable(rx.of("to", " ", "be")).pipe(ops.conflate(operator.add)))
+        'to be'
+    """
+    if merge is not None:
+        check_function("merge", merge)
+
+    def conflate_(source: Observable[_T]) -> Observable[_T]:
+        def subscribe(observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
+            if not isinstance(scheduler, LoopScheduler) or scheduler.consumer is None:
+                return source.subscribe(observer, scheduler=scheduler)  # nobody here can ask
+            asking = scheduler.consumer.asking
+            if asking is None:
+                return source.subscribe(observer, scheduler=scheduler)
+            # The source has a gate of its own, which nobody closes.
+            newest = _Newest(observer, asking, merge, scheduler)
+            upstream = LoopScheduler(scheduler.loop, consumer=newest)
+            asking.add_listener(newest.asked)
+            subscription = newest.subscribe_to(source, upstream)
+            return CompositeDisposable(subscription, Disposable(partial(asking.remove_listener, newest.asked)))
+
+        return Observable(subscribe)
+
+    return conflate_
+
+
+class _Newest(OperatorObserver[_T]):
+    """Keeps an item until the consumer asks."""
+
+    __slots__ = ("_asking", "_downstream", "_kept", "_lock", "_merge")
+
+    def __init__(
+        self,
+        observer: abc.ObserverBase[_T],
+        asking: Asking,
+        merge: Callable[[_T, _T], _T] | None,
+        scheduler: LoopScheduler,
+    ) -> None:
+        super().__init__(observer)
+        self._asking = asking
+        self._merge = merge
+        self._downstream = scheduler
+        self._lock = threading.RLock()  # the consumer's thread and the source's may be two
+        self._kept: Any = _NOTHING
+
+    @property
+    def is_pulling(self) -> bool:
+        return self._downstream.consumer is not None and self._downstream.consumer.is_pulling
+
+    def on_next(self, value: _T) -> None:
+        if not self.is_stopped:
+            try:
+                with self._lock:
+                    if self._kept is _NOTHING and self._asking.now:
+                        self._on_next(value)
+                    elif self._kept is _NOTHING or self._merge is None:
+                        self._kept = value
+                    else:
+                        try:
+                            self._kept = self._merge(self._kept, value)
+                        except Exception as error:
+                            self.on_error(error)
+            except BaseException as error:
+                self._next_failed(error)
+
+    def on_error(self, error: Exception) -> None:
+        if not self.is_stopped:
+            self._end(self._flush, self._on_error or self._unhandled, error)
+
+    def on_completed(self) -> None:
+        if not self.is_stopped:
+            self._end(self._flush, self._on_completed)
+
+    def on_loop_end(self, error: Exception) -> None:
+        if self._downstream.consumer is not None:
+            self._downstream.consumer.on_loop_end(error)
+
+    def asked(self) -> None:
+        """Give what is kept, on the loop: what stands behind this runs where the items do."""
+        loop = self._downstream.loop
+        if running_loop() is loop:
+            self._give()
+        else:
+            with suppress(RuntimeError):  # the loop is closed
+                call_on(loop, self._give)
+
+    def _give(self) -> None:
+        with self._lock:
+            if self._kept is not _NOTHING and self._asking.now and not self.is_stopped:
+                value, self._kept = self._kept, _NOTHING
+                try:
+                    self._on_next(value)
+                except BaseException as error:
+                    self._next_failed(error)
+
+    def _flush(self, end: Callable[..., object], *args: Exception) -> None:
+        with self._lock:
+            value, self._kept = self._kept, _NOTHING
+            if value is not _NOTHING:
+                self._on_next(value)
+            end(*args)

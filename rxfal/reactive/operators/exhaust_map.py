@@ -1,0 +1,108 @@
+"""`exhaust_map`: one inner stream at a time, and nothing else until it has ended."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from reactivex import Observable, abc, from_, from_future, typing
+from reactivex.disposable import CompositeDisposable, SerialDisposable, SingleAssignmentDisposable
+from reactivex.internal.utils import is_future
+
+from rxfal.reactive.observer import subscribe_within
+
+from .arguments import check_function
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+
+def exhaust_map(
+    project: Callable[[_T], Observable[_R] | typing.AnyFuture[_R]],
+) -> Callable[[Observable[_T]], Observable[_R]]:
+    """Turn an item into a stream and emit what that emits; items that come while it runs are dropped.
+
+    For clicks on a button while its answer still streams. (`switch_map` ends the answer and starts the next one.)
+
+        --1-----2--------3-----|
+          exhaust_map(lambda n: n to n*10, n*10+1, ...)
+        --10-11-12-|     30-31-32-|
+
+    Emits when: the inner stream emits. Pauses when: the consumer is full. Ends when: the source and the inner stream
+    have ended, or one of them fails. Cancels when: disposed; the source and the inner stream end.
+
+    Args:
+        project: Gets an item and gives an Observable or a future. What it raises ends the stream.
+
+    Returns:
+        An operator.
+
+    Raises:
+        TypeError: For a `project` that can't be called.
+
+    Examples:
+        >>> import reactivex as rx
+        >>> from rxfal import from_observable, operators as ops
+        >>> answer = lambda click: rx.of(f"answer {click}").pipe(ops.delay(0.01))
+        >>> clicks = from_observable(rx.of(1, 2, 3))
+        >>> list(clicks.pipe(ops.exhaust_map(answer)))
+        ['answer 1']
+    """
+    check_function("project", project)
+
+    def exhaust_map_(source: Observable[_T]) -> Observable[_R]:
+        def subscribe(observer: abc.ObserverBase[_R], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
+            lock = threading.RLock()  # the source's thread and the inner stream's may be two
+            inner = SerialDisposable()
+            is_running = False
+            is_over = False
+
+            def on_next(value: _T) -> None:
+                nonlocal is_running
+                with lock:
+                    if is_running:
+                        return
+                    is_running = True
+                try:
+                    stream = _observable(project(value))
+                except Exception as error:
+                    on_error(error)
+                    return
+                subscription = SingleAssignmentDisposable()
+                inner.disposable = subscription
+                subscription.disposable = subscribe_within(stream, emit, on_error, inner_completed, scheduler)
+
+            def emit(value: _R) -> None:
+                with lock:
+                    observer.on_next(value)
+
+            def on_error(error: Exception) -> None:
+                with lock:
+                    observer.on_error(error)
+
+            def inner_completed() -> None:
+                nonlocal is_running
+                with lock:
+                    is_running = False
+                    if is_over:
+                        observer.on_completed()
+
+            def on_completed() -> None:
+                nonlocal is_over
+                with lock:
+                    is_over = True
+                    if not is_running:
+                        observer.on_completed()
+
+            return CompositeDisposable(subscribe_within(source, on_next, on_error, on_completed, scheduler), inner)
+
+        return Observable(subscribe)
+
+    return exhaust_map_
+
+
+def _observable(given: Any) -> Observable[Any]:
+    if isinstance(given, Observable):
+        return cast("Observable[Any]", given)
+    return from_future(given) if is_future(given) else from_(given)

@@ -1,0 +1,195 @@
+"""`race` and `hedge`: several streams, and only the first that says something is heard."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable, Mapping
+from functools import partial
+from typing import Any, TypeVar, overload
+
+from reactivex import Observable, abc
+from reactivex.disposable import CompositeDisposable, SingleAssignmentDisposable
+
+from .merge import Tagged, named_sources
+from .observer import subscribe_within
+from .operators.arguments import check_span
+from .scheduler import loop_scheduler
+from .stream import Stream
+
+_T = TypeVar("_T")
+_Key = TypeVar("_Key", bound=Hashable)
+
+
+@overload
+def race(*sources: Observable[_T]) -> Stream[_T]: ...
+@overload
+def race(sources: Mapping[_Key, Observable[_T]], /) -> Stream[Tagged[_T, _Key]]: ...
+@overload
+def race(**sources: Observable[_T]) -> Stream[Tagged[_T]]: ...
+def race(*sources: Any, **tagged: Any) -> Any:
+    """Subscribe to several streams at once; the first to emit an item wins, and the others are disposed.
+
+    They are disposed before that item is handed on, which ends their requests at once. (What a model has done by then
+    may be paid for.) A stream that fails or ends before it said anything is out; the others go on.
+
+    Args:
+        sources: Streams or other Observables; or one mapping from tags to them.
+        tagged: Streams by tag, as keywords.
+
+    Returns:
+        A Stream of the winner's items as they are, or of `Tagged` items where there are tags. If none said anything, it
+        ends with the last error, or completes where none failed.
+
+    Raises:
+        TypeError: For a mix of plain and tagged streams, or something that is no Observable.
+
+    Examples:
+        >>> import reactivex as rx
+        >>> from rxfal import race
+        >>> list(race(rx.timer(0.2), rx.throw(OSError("refused")), rx.timer(0.01)))
+        [0]
+        >>> race(slow=rx.timer(0.2), quick=rx.timer(0.01)).run()
+        Tagged(tag='quick', value=0)
+    """
+    every, tags, name = named_sources("race", sources, tagged)
+    return Stream(partial(_race, every, tags), name=name)
+
+
+def hedge(stream: Observable[_T], *, after: float) -> Stream[_T]:
+    """Subscribe to a stream, and once more when it has said nothing for a while; the first to emit an item wins.
+
+    For requests that are sometimes much slower than usual. Both may be paid for. A first one that fails or ends before
+    it said anything is followed by the second at once.
+
+    Args:
+        stream: A cold stream: each subscription is a request of its own.
+        after: Seconds without an item.
+
+    Returns:
+        A Stream of the winner's items.
+
+    Raises:
+        TypeError: For something that is no Observable, or no number of seconds.
+        ArgumentOutOfRangeException: For an `after` that is not above 0.
+
+    Examples:
+        >>> import reactivex as rx
+        >>> from rxfal import hedge
+        >>> attempts = iter([rx.never(), rx.of("at last")])
+        >>> hedge(rx.defer(lambda _: next(attempts)), after=0.01).run()
+        'at last'
+    """
+    if not isinstance(stream, Observable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"hedge takes an Observable, not {type(stream).__name__}")
+    check_span("after", after)
+
+    def subscribe(observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
+        contest = _Contest(observer, 2)
+        is_second_in = False
+
+        def second(*_: Any) -> None:
+            nonlocal is_second_in
+            if not is_second_in:
+                is_second_in = True
+                contest.enter(stream, scheduler)
+
+        timer = loop_scheduler(scheduler).schedule_relative(after, second)
+        contest.enter(stream, scheduler, on_out=second)
+        return CompositeDisposable(contest.entries, timer)
+
+    return Stream(subscribe, name=f"hedge({getattr(stream, 'name', 'observable')})")
+
+
+def _race(
+    sources: list[Observable[Any]],
+    tags: list[Hashable],
+    observer: abc.ObserverBase[Any],
+    scheduler: abc.SchedulerBase | None = None,
+) -> abc.DisposableBase:
+    contest = _Contest(observer, len(sources))
+    for index, source in enumerate(sources):
+        contest.enter(source, scheduler, wrap=partial(Tagged, tags[index]) if tags else None)
+    if not sources:
+        observer.on_completed()
+    return contest.entries
+
+
+class _Contest:
+    """Who is in, who is out, and who has won.
+
+    Args:
+        observer: Gets what the winner says.
+        expected: How many enter, unless one has won before.
+    """
+
+    def __init__(self, observer: abc.ObserverBase[Any], expected: int) -> None:
+        self.entries = CompositeDisposable()
+        self._observer = observer
+        self._still_to_lose = expected
+        self._lock = threading.RLock()  # each may speak on a thread of its own
+        self._winner: SingleAssignmentDisposable | None = None
+        self._error: Exception | None = None
+
+    def enter(
+        self,
+        source: Observable[Any],
+        scheduler: abc.SchedulerBase | None,
+        wrap: Callable[[Any], Any] | None = None,
+        on_out: Callable[[], None] | None = None,
+    ) -> None:
+        """Subscribe to a source, unless another has won.
+
+        Args:
+            source: The source.
+            scheduler: The subscription's.
+            wrap: What makes its items the observer's.
+            on_out: Called when it ends without having said anything.
+        """
+        entry = SingleAssignmentDisposable()
+
+        def on_next(value: Any) -> None:
+            with self._lock:
+                if self._winner is None:
+                    self._win(entry)
+                if self._winner is entry:
+                    self._observer.on_next(value if wrap is None else wrap(value))
+
+        def on_error(error: Exception) -> None:
+            with self._lock:
+                if self._winner is entry:
+                    self._observer.on_error(error)
+                else:
+                    self._error = error
+                    out()
+
+        def on_completed() -> None:
+            with self._lock:
+                if self._winner is entry:
+                    self._observer.on_completed()
+                else:
+                    out()
+
+        def out() -> None:
+            self._still_to_lose -= 1
+            if on_out is not None:
+                on_out()
+            if not self._still_to_lose and self._winner is None:
+                self._finish()
+
+        with self._lock:
+            if self._winner is not None:
+                return
+            self.entries.add(entry)
+        entry.disposable = subscribe_within(source, on_next, on_error, on_completed, scheduler)
+
+    def _win(self, winner: SingleAssignmentDisposable) -> None:
+        self._winner = winner
+        for entry in self.entries.to_list():
+            if entry is not winner:
+                entry.dispose()
+
+    def _finish(self) -> None:
+        if self._error is None:
+            self._observer.on_completed()
+        else:
+            self._observer.on_error(self._error)
