@@ -17,25 +17,25 @@ from rxfal.wire.tokens import TokenCache
 
 
 class Verbs(StreamVerbs, StorageVerbs, ConcurrentVerbs):
-    """All verbs. Each has its signature and its docstring in `rxfal.verbs`, in a group with those of its kind."""
+    """All verbs. Each has its signature and docstring in `rxfal.verbs`, grouped with similar ones."""
 
 
 class Client(Verbs):
     """A connection pool per event loop, credentials, and the verbs.
 
-    Use it as it is, or as `async with` or `with`, which closes it. Its connections open at the first request, and
-    close with it or when their event loop ends.
+    Use it as it is, or in a `with` or `async with` block, which closes it. It opens its connections at the first
+    request, and closes them when it is closed or when their event loop ends.
 
     Args:
-        credentials: fal's key; or a callable, sync or async, that gives one, asked for every request. Left out, the
-            key in `config`, else the environment's `FAL_KEY`, else what [the guide](../guides/credentials.md) lists;
-            an empty text is none.
-        access_token: A token that is sent as `Bearer` in the place of a key; or a callable that gives one, as above.
-        config: Hosts, limits and retries. Left out, `Config.from_env()`.
+        credentials: fal's key; or a function, sync or async, that returns one and is called for every request. If left
+            out: the key in `config`, else `FAL_KEY` in the environment, else what
+            [the guide](../guides/credentials.md) lists. An empty text means no key.
+        access_token: A token to send as `Bearer` instead of a key; or a function that returns one, as above.
+        config: Hosts, limits and retries. If left out, `Config.from_env()`.
 
     Raises:
-        CredentialsError: For a key or token that no request can carry.
-        ValueError: For both `credentials` and `access_token`.
+        CredentialsError: A request can't carry this key or token.
+        ValueError: Both `credentials` and `access_token` were given.
 
     Examples:
         >>> from rxfal.testing import FalServer
@@ -60,11 +60,11 @@ class Client(Verbs):
         return f"Client({self.config.run_url})"
 
     def close(self) -> None:
-        """Close the connections of every event loop; from any thread."""
+        """Close the connections of every event loop. Call it from any thread."""
         self._http.close()
 
     async def aclose(self) -> None:
-        """Close the connections of every event loop, and wait for it."""
+        """Close the connections of every event loop, and wait until they are closed."""
         await self._http.aclose()
 
     def __enter__(self) -> Self:
@@ -89,7 +89,7 @@ _default: Client | None = None
 
 
 def default_client() -> Client:
-    """The client behind `rxfal.stream` and its kind, made from the environment at first use."""
+    """The client behind `rxfal.stream` and the other functions, made from the environment at first use."""
     global _default
     with _lock:
         if _default is None:
@@ -98,7 +98,7 @@ def default_client() -> Client:
 
 
 def set_default(client: Client | None) -> Client | None:
-    """Replace the default client, and give the one before; None lets the next use make one from the environment."""
+    """Replace the default client, and return the old one. With None, the next use makes one from the environment."""
     global _default
     with _lock:
         before, _default = _default, client
@@ -106,7 +106,7 @@ def set_default(client: Client | None) -> Client | None:
 
 
 def configure(credentials: KeySource = None, *, access_token: KeySource = None, config: Config | None = None) -> Client:
-    """Replace the default client; the connections of the one before are closed.
+    """Replace the default client, and close the connections of the old one.
 
     Args:
         credentials: As for `Client`.
@@ -129,7 +129,7 @@ def configure(credentials: KeySource = None, *, access_token: KeySource = None, 
     return client
 
 
-# The module's functions: the verbs of whatever client is the default when they are called.
+# The module's functions: the verbs of the client that is the default when they are called.
 _verbs = Verbs(lambda: default_client()._connections())  # pyright: ignore[reportPrivateUsage]
 stream = _verbs.stream
 stream_events = _verbs.stream_events

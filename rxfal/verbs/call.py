@@ -1,4 +1,4 @@
-"""One call of a verb that streams: its options checked at the call, its request opened at each subscription."""
+"""One call of a verb that streams: its options are checked at the call, its request is opened at each subscription."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from .silence import SilenceLimit
 from .storage import uploader
 
 TokenProvider = Callable[[str], str | Awaitable[str]]
-"""Gives a short-lived token for an app such as `owner/alias/stream`."""
+"""Returns a short-lived token for an app such as `owner/alias/stream`."""
 
 _STREAM_HEADERS = {
     "Accept": "text/event-stream",
@@ -65,12 +65,12 @@ _OWN_HEADERS = {
 
 
 class ResponseInfo(NamedTuple):
-    """What `on_open` is told when the response has begun.
+    """What `on_open` gets when the response has begun.
 
     Attributes:
         status: The HTTP status.
-        headers: The response's headers; look-ups ignore case.
-        request_id: fal's id of the request (`x-fal-request-id`), if it sent one.
+        headers: The response's headers; looking one up ignores case.
+        request_id: fal's id for the request (`x-fal-request-id`), if it sent one.
     """
 
     status: int
@@ -79,7 +79,7 @@ class ResponseInfo(NamedTuple):
 
 
 class StreamOptions(TypedDict, total=False):
-    """The options of a request that streams; their meaning stands at `rxfal.stream`."""
+    """The options of a request that streams; `rxfal.stream` explains them."""
 
     path: Annotated[str | None, Default(None)]
     method: Annotated[str, Default("POST")]
@@ -94,13 +94,13 @@ class StreamOptions(TypedDict, total=False):
 
 
 class StreamCall:
-    """One call of a verb that streams, checked when it is made; each subscription sends a request of its own.
+    """One call of a verb that streams, checked when it is made. Each subscription sends its own request.
 
     Args:
         connections: The client's.
         app: As for `rxfal.stream`, like the others.
         input: The model's input.
-        options: Those that were given.
+        options: The options that were given.
     """
 
     def __init__(self, connections: Connections, app: str, input: Any, options: StreamOptions) -> None:
@@ -130,12 +130,12 @@ class StreamCall:
             endpoint=self.endpoint.id,
             headers=_checked_headers(_checked_mapping("headers", given["headers"])),
         )
-        # With texts in the places of its files: whatever else is wrong with the input is said now.
+        # With text in place of its files, so that whatever else is wrong with the input is reported now.
         self._request = self._with_input(self._input.value(dict.fromkeys(self._input.uploads, "")))
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[Response]:
-        """Upload what the input holds, send the request, and leave the response open for the block."""
+        """Upload the files in the input, send the request, and leave the response open for the block."""
         deadline = Deadline(self._response_timeout)
         request, token = self._request, None
         if self._input.uploads:
@@ -159,7 +159,7 @@ class StreamCall:
                     raise
         except FalError as error:
             if error.__suppress_context__ and isinstance(error, DecodeError):
-                error.__context__ = None  # which is the one that quotes a secret
+                error.__context__ = None  # that one quotes a secret
             error.endpoint = error.endpoint or self.endpoint.id
             error.request_id = error.request_id or request_id
             if token is not None and isinstance(error, ApiError) and error.status == 401:
@@ -235,9 +235,9 @@ def _checked_headers(headers: Mapping[Any, Any]) -> CIMultiDict[str]:
     checked = CIMultiDict(_STREAM_HEADERS)
     for name, value in headers.items():
         if not isinstance(name, str) or not isinstance(value, str):
-            raise TypeError(f"headers are texts; {name!r} is {type(value).__name__}")
+            raise TypeError(f"headers are text; {name!r} is {type(value).__name__}")
         if not _HEADER_NAME.fullmatch(name):
-            raise ValueError(f"{name!r} is no name for a header: letters, digits and hyphens are")
+            raise ValueError(f"{name!r} can't be the name of a header; use letters, digits and hyphens")
         if _CONTROL.search(value):
             raise ValueError(f"the header {name!r} holds a line break or another control character")
         if name.lower() in _OWN_HEADERS:

@@ -103,23 +103,23 @@ class ConcurrentVerbs(Connected):
         output: Any = None,
         **options: Unpack[StreamOptions],
     ) -> Stream[Any]:
-        """Many inputs through one endpoint, `concurrency` of them at once: the last event for each.
+        """Send many inputs through one endpoint, `concurrency` of them at once, and emit the last event for each.
 
-        An input is read when a place is free and the consumer has room, not before: a file of 100,000 prompts runs in
+        An input is read only when there is a free place and the consumer has room, so a file of 100,000 prompts runs in
         bounded memory.
 
         Args:
             inputs: An iterable, an async iterable or an Observable of the model's inputs. An iterator (a generator, a
                 file) can be read by one subscription only.
             app: As for `stream`; or None, with `call`.
-            concurrency: How many calls are under way at once.
-            ordered: Whether results keep the order of their inputs; else each comes when it is there.
-            call: Instead of `app`: a function from an input to an Observable, of which the last item counts. Each input
-                has a pipeline of its own then, such as `rxfal.stream(...).pipe(ops.text(), ops.timeout(5))`.
-            key: A function from an input to what tells the results apart, such as the row's id. What it raises counts
-                as an error of the inputs.
-            errors: `"end"`: the first error ends the stream and cancels the other calls. `"items"`: an error is a
-                result; if reading the inputs fails, what is under way still arrives, and then that error.
+            concurrency: How many calls may run at once.
+            ordered: Whether results keep the order of their inputs. If not, each comes as soon as it is there.
+            call: Instead of `app`: a function from an input to an Observable, whose last item is the result. That gives
+                each input its own pipeline, such as `rxfal.stream(...).pipe(ops.text(), ops.timeout(5))`.
+            key: A function from an input to something that identifies its result, such as the row's id. If it raises,
+                that counts as an error in the inputs.
+            errors: With `"end"`, the first error ends the stream and cancels the other calls. With `"items"`, an error
+                is a result. If reading the inputs fails, the calls under way still finish, and then that error comes.
             output: As for `stream`; only with `app`.
             options: As for `stream`; only with `app`.
 
@@ -127,9 +127,9 @@ class ConcurrentVerbs(Connected):
             A cold Stream of `Mapped(input, value, error, key)`.
 
         Raises:
-            EndpointError: For an id or URL that no request may go to.
-            TypeError, ValueError: For inputs or an option that make no sense, for `app` and `call` together or neither,
-                and for options of `stream` beside `call`.
+            EndpointError: rxfal may not call this id or URL.
+            TypeError, ValueError: The inputs or an option make no sense, `app` and `call` were both given or both left
+                out, or options of `stream` were given with `call`.
 
         Examples:
             >>> from rxfal.testing import FalServer

@@ -1,6 +1,6 @@
 """What counts as a file, and how its bytes are read: paths, open files, bytes and images, checked, named and typed.
 
-Knows neither HTTP nor Rx, and never holds a whole file in memory that was not there already (images are encoded).
+It never loads a whole file into memory that was not there already (but images are encoded in memory).
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from rxfal.errors import FalError
 __all__ = ["BLOCK_SIZE", "Contents", "File", "FileSource", "Image", "Upload", "is_file"]
 
 BLOCK_SIZE = 256 * 1024
-"""Bytes read at once: large enough that the thread hop costs little, small enough for progress worth showing."""
+"""Bytes read at a time: enough that the thread hop costs little, and few enough for progress worth showing."""
 
 _HEAD_SIZE = 16
 
 
 class Image(Protocol):
-    """What is taken of a PIL image; Pillow itself is not needed."""
+    """What rxfal uses of a PIL image; Pillow itself is not needed."""
 
     @property
     def format(self) -> str | None:
@@ -56,11 +56,12 @@ FileSource: TypeAlias = "os.PathLike[str] | IO[bytes] | bytes | bytearray | memo
 class File:
     """A file with a name and a content type of your choice.
 
-    What is left out is found out: the name from the path or the open file, the type from the name or the first bytes.
+    If you leave them out, rxfal takes the name from the path or the open file, and guesses the type from the name or
+    from the first bytes.
 
     Args:
         data: A path, an open binary file, bytes or a PIL image.
-        name: What the file is called in the storage.
+        name: The file's name in the storage.
         content_type: Its media type, such as `image/png`.
 
     Examples:
@@ -77,7 +78,7 @@ class File:
 
 
 def is_file(value: Any) -> TypeGuard[FileSource | File]:
-    """Whether a value may stand in an input in the place of a URL; strings never are files, not even paths."""
+    """Whether a value in an input is a file, to be replaced by its URL. Strings never are, not even paths."""
     return isinstance(value, (File, os.PathLike, bytes, bytearray, memoryview)) or _is_open(value) or _is_image(value)
 
 
@@ -98,23 +99,23 @@ class Contents:
 
 
 class Upload:
-    """One file that was checked at the call, and may be read any number of times.
+    """One file, checked at the call, that can be read any number of times.
 
     Args:
         source: A path, an open binary file, bytes, a PIL image, or a `File` around one of them.
-        name: What it is called; wins over a `File`'s.
-        content_type: Its media type; wins over a `File`'s.
-        place: Where the value stands, for messages.
+        name: Its name; takes precedence over a `File`'s.
+        content_type: Its media type; takes precedence over a `File`'s.
+        place: Where the value is, for messages.
 
     Attributes:
-        source: The value it was made of.
-        name: What the file is called.
+        source: The value it was made from.
+        name: The file's name.
         content_type: Its media type.
 
     Raises:
         FileNotFoundError, IsADirectoryError, PermissionError: A path that can't be read.
-        ValueError: An empty or closed file, one that can't be read twice, or a content type that is none.
-        TypeError: A file open in text mode, or no file at all.
+        ValueError: The file is empty, closed or can't be read twice, or the content type is not one.
+        TypeError: The file is open in text mode, or it is not a file.
 
     Examples:
         >>> upload = Upload(b"%PDF-1.7 ...")
@@ -138,17 +139,17 @@ class Upload:
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[Contents]:
-        """Open the file for the block; its size counts from now.
+        """Open the file for the block. Its size is taken now.
 
         Raises:
-            FalError: It can't be opened any more.
+            FalError: It can no longer be opened.
         """
         with self.explained():
             opening = self._open()
             contents = await opening.__aenter__()
             if contents.size <= 0:
                 await opening.__aexit__(None, None, None)
-                raise ValueError("it became empty meanwhile")
+                raise ValueError("it has become empty in the meantime")
         try:
             yield contents
         finally:
@@ -156,7 +157,7 @@ class Upload:
 
     @contextmanager
     def explained(self) -> Generator[None]:
-        """What fails while the file is opened or read becomes a `FalError` that names it."""
+        """A failure while the file is opened or read becomes a `FalError` that names the file."""
         try:
             yield
         except FalError:
@@ -167,7 +168,7 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What a look at a file gave: its own name, its first bytes, and how to open it."""
+    """What rxfal found out about a file: its own name, its first bytes, and how to open it."""
 
     name: str | None
     head: bytes
@@ -237,9 +238,7 @@ def _find_open_file(file: IO[bytes], place: str) -> _Found:
     if getattr(file, "closed", False):
         raise ValueError(f"{place} is a closed file")
     if inspect.iscoroutinefunction(file.read):
-        raise TypeError(
-            f"{place} is a file to be awaited ({type(file).__name__}); pass the plain file or bytes under it"
-        )
+        raise TypeError(f"{place} is an async file ({type(file).__name__}); pass the plain file or the bytes in it")
     try:
         with _unmoved(file):
             start = file.tell()
@@ -252,7 +251,7 @@ def _find_open_file(file: IO[bytes], place: str) -> _Found:
     if not isinstance(head, bytes):
         raise TypeError(f"{place} is a file that reads {type(head).__name__}, not bytes; open it with mode 'rb'")
     if not head:
-        raise ValueError(f"{place} is a file with nothing to read from where it stands (byte {start}); try seek(0)")
+        raise ValueError(f"{place} is a file with nothing left to read from its position (byte {start}); try seek(0)")
 
     @asynccontextmanager
     async def open_file() -> AsyncGenerator[Contents]:
@@ -263,8 +262,8 @@ def _find_open_file(file: IO[bytes], place: str) -> _Found:
 
 
 def _find_image(image: Image) -> _Found:
-    # JPEG stays JPEG, which is smaller and what it was; anything else becomes PNG, which loses nothing.
-    # (MPO is how Pillow calls a JPEG with more than one picture, as telephones make them.)
+    # JPEG stays JPEG, which is smaller and what it was. Anything else becomes PNG, which loses nothing.
+    # (MPO is Pillow's name for a JPEG with more than one picture, as phones make them.)
     jpeg = image.format in ("JPEG", "MPO")
 
     def encode() -> bytes:
@@ -301,7 +300,7 @@ def _seeking(file: IO[bytes], start: int) -> Contents:
 
 @contextmanager
 def _unmoved(file: IO[bytes]) -> Generator[None]:
-    """The file for us alone, and afterwards where it stood: its owner, and other uploads of it, see no difference."""
+    """The file for us alone, and then back at its position: its owner and other uploads see no difference."""
     with _lock_of(file):
         position = file.tell()
         try:
@@ -316,7 +315,7 @@ _locks_lock = threading.Lock()
 
 @contextmanager
 def _lock_of(value: object) -> Generator[None]:
-    """One lock per object, which lives while someone holds it or waits for it."""
+    """One lock per object; it lives while someone holds it or waits for it."""
     with _locks_lock:
         lock = _locks.get(id(value))
         if lock is None:
@@ -341,7 +340,7 @@ def _checked_type(content_type: str | None, place: str) -> str | None:
 
 def _guess_type(name: str, head: bytes) -> str:
     guessed, encoding = mimetypes.guess_type(name, strict=False)
-    if encoding is not None:  # `notes.txt.gz` is no text
+    if encoding is not None:  # `notes.txt.gz` is not text
         return "application/gzip" if encoding == "gzip" else "application/octet-stream"
     return guessed or _sniff_type(head) or "application/octet-stream"
 

@@ -23,16 +23,16 @@ from .files import Upload, is_file
 __all__ = ["PreparedInput", "Uploaded", "transform_input"]
 
 MAX_CONCURRENT_UPLOADS = 8
-"""Of one input: more would only share the same line."""
+"""Per input: more would only share the same line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Uploaded:
-    """A file that is in the storage. In an input it stands for its URL.
+    """A file in the storage. In an input it stands for its URL.
 
     Attributes:
         url: Where it is.
-        name: What it is called.
+        name: Its name.
         content_type: Its media type.
         size: Its size in bytes.
     """
@@ -46,21 +46,20 @@ class Uploaded:
 async def transform_input(value: Any, upload: Callable[[Upload], Awaitable[str]]) -> Any:
     """The value with every file in it uploaded and replaced by its URL.
 
-    Dicts, lists, tuples, sets, dataclasses and pydantic models are walked and rebuilt; the value itself stays as it
-    is. Models become dicts, by alias and without the fields that were left unset. Strings stay as they are, also paths
-    and `data:` URIs.
-    The same object is uploaded once however often it stands there; uploads run side by side, eight at most, and the
-    first that fails cancels the others and is raised.
+    Dicts, lists, tuples, sets, dataclasses and pydantic models are walked and rebuilt; the value itself does not
+    change. Models become dicts, by alias and without the fields that were left unset. Strings stay as they are, even
+    paths and `data:` URIs. An object that appears several times is uploaded once. At most eight uploads run at the same
+    time; the first that fails cancels the others and is raised.
 
     Args:
         value: The input.
-        upload: Uploads one file and gives its URL.
+        upload: Uploads one file and returns its URL.
 
     Returns:
         The value to send.
 
     Raises:
-        OSError, ValueError, TypeError: A file that can't be uploaded, before any is; the message names its place.
+        OSError, ValueError, TypeError: A file can't be uploaded; raised before any upload. The message names its place.
 
     Examples:
         >>> async def upload(file):
@@ -72,18 +71,18 @@ async def transform_input(value: Any, upload: Callable[[Upload], Awaitable[str]]
 
 
 class PreparedInput:
-    """An input whose files were checked: a copy, which later changes of the original do not reach.
+    """An input whose files have been checked: a copy that later changes to the original do not affect.
 
     Args:
         value: The input.
-        what: What it is called in messages.
-        find_files: Whether to look for files at all; else they stay where they are.
+        what: What to call it in messages.
+        find_files: Whether to look for files at all; if not, they stay where they are.
 
     Attributes:
-        uploads: Its files, each once, in the order in which they stand there.
+        uploads: Its files, each once, in the order in which they appear.
 
     Raises:
-        OSError, ValueError, TypeError: A file that can't be uploaded; the message names its place.
+        OSError, ValueError, TypeError: A file can't be uploaded. The message names its place.
 
     Examples:
         >>> prepared = PreparedInput({"image": b"GIF89a...", "prompt": "a cat"})
@@ -115,24 +114,24 @@ class PreparedInput:
         self._what = what
 
     async def resolve(self, upload: Callable[[Upload], Awaitable[str]]) -> Any:
-        """Upload the files and give the value with their URLs; each call uploads anew.
+        """Upload the files, and return the value with their URLs. Each call uploads them again.
 
         Args:
-            upload: Uploads one file and gives its URL.
+            upload: Uploads one file and returns its URL.
 
         Returns:
             The value to send.
 
         Raises:
-            TypeError: A model that can't be dumped with text in the place of its files.
+            TypeError: A model can't be dumped with text in place of its files.
         """
         return self.value(await _gather(self.uploads, upload))
 
     def value(self, urls: Mapping[Upload, str] = MappingProxyType({})) -> Any:
-        """The value to send, with these URLs in the place of its files; an input without files needs none.
+        """The value to send, with these URLs in place of its files. An input without files needs none.
 
         Raises:
-            TypeError: A model that can't be dumped with text in the place of its files.
+            TypeError: A model can't be dumped with text in place of its files.
         """
 
         def replace(value: Any, place: tuple[str | int, ...]) -> Any:
@@ -159,7 +158,7 @@ _PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
 def _rebuild(value: Any, leaf: Callable[[Any, tuple[str | int, ...]], Any], place: tuple[str | int, ...]) -> Any:
-    """A copy of the value with `leaf(item, place)` for everything that holds no other values."""
+    """A copy of the value, with `leaf(item, place)` for everything that holds no other values."""
     if type(value) in _PLAIN:
         return value
     if isinstance(value, BaseModel):
@@ -175,16 +174,16 @@ def _rebuild(value: Any, leaf: Callable[[Any, tuple[str | int, ...]], Any], plac
         members = [_rebuild(item, leaf, (*place, index)) for index, item in enumerate(cast(Sequence[Any], value))]
         return tuple(members) if isinstance(value, tuple) else members
     if is_dataclass(value) and not isinstance(value, type):
-        copied = copy.copy(value)  # of its type, for a model may hold it and dump it in a way of its own
+        copied = copy.copy(value)  # of the same type, because a model may hold it and dump it in its own way
         for field in fields(value):
-            # Past a frozen class's own way.
+            # This works for a frozen class too.
             object.__setattr__(copied, field.name, _rebuild(getattr(value, field.name), leaf, (*place, field.name)))
         return copied
     return leaf(value, place)
 
 
 def _fields_of(model: BaseModel) -> dict[str, Any]:
-    """The values that a dump of the model would show: fields that were set and are not excluded, and extras."""
+    """The values that a dump of the model would show: extras, and fields that were set and are not excluded."""
     if isinstance(model, RootModel):
         return {"root": cast(RootModel[Any], model).root}
     fields = type(model).model_fields
@@ -196,14 +195,14 @@ def _fields_of(model: BaseModel) -> dict[str, Any]:
 
 
 def _dump(value: Any, place: str) -> Any:
-    """The rebuilt value with its models and dataclasses as dicts; what JSON can't carry stays as it is, to be named."""
+    """The rebuilt value with models and dataclasses as dicts. What JSON can't carry stays, to be named in an error."""
     if isinstance(value, BaseModel):
         try:
-            # Without warnings: a field declared as a path or as bytes holds a URL now, which is what was wanted.
+            # Without warnings: a field declared as a path or as bytes now holds a URL, as intended.
             return value.model_dump(by_alias=True, exclude_unset=True, warnings=False)
         except PydanticSerializationError as error:
             raise TypeError(
-                f"{place}: {type(value).__name__} can't be dumped with URLs in the place of its files: {error}"
+                f"{place}: {type(value).__name__} can't be dumped with URLs in place of its files: {error}"
             ) from error
     if is_dataclass(value) and not isinstance(value, type):
         value = {field.name: getattr(value, field.name) for field in fields(value)}

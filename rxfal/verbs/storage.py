@@ -1,6 +1,6 @@
-"""`upload`: one file into fal's storage, streamed from where it lies, with its progress.
+"""`upload`: one file into fal's storage, streamed from where it is, with its progress.
 
-In two steps, as fal's clients do it: `initiate` names the place, a PUT without the key brings the bytes there.
+It takes two steps, as in fal's clients: `initiate` names the place, and a PUT without the key sends the bytes there.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 STALL_LIMIT = 60.0
-"""Seconds without a byte taken, or without an answer after the last one, until an upload counts as dead."""
+"""After this many seconds without a byte taken, or without an answer after the last one, an upload counts as dead."""
 
 _SHORTEST_SIGNATURE = 16  # characters of a value in an upload's address that is treated as secret
 
@@ -93,7 +93,7 @@ def _seconds_of(expiration: Any) -> int | None:
 
 
 class Lifecycle(BaseModel):
-    """How long a file is kept and who may see it. An access that says nothing is none.
+    """How long a file is kept, and who may see it. An access that says nothing counts as none.
 
     Args:
         expiration_duration_seconds: Seconds until it is deleted, or one of the words of `Keep`; None keeps it. In a
@@ -129,7 +129,7 @@ class Lifecycle(BaseModel):
         return cls.model_validate({} if lifecycle is None else lifecycle)
 
     def headers(self) -> dict[str, str]:
-        """The request headers that ask for it. Both names are sent: fal's clients disagree which one counts."""
+        """The request headers for it. Both names are sent, because fal's clients disagree which one counts."""
         text = self.model_dump_json(exclude_none=True)
         return {} if text == "{}" else {"X-Fal-Object-Lifecycle": text, "X-Fal-Object-Lifecycle-Preference": text}
 
@@ -139,8 +139,8 @@ class UploadProgress:
     """How far an upload is.
 
     Attributes:
-        sent: Bytes handed to the network so far; back at 0 when a failed attempt is repeated.
-        total: Bytes of the whole file.
+        sent: Bytes handed to the network so far. It goes back to 0 when a failed attempt is repeated.
+        total: Bytes in the whole file.
     """
 
     sent: int
@@ -148,7 +148,7 @@ class UploadProgress:
 
 
 class UploadStream(Stream[UploadProgress | Uploaded]):
-    """The progress of an upload, ending with where the file is: that is what `await` and `run()` give."""
+    """The progress of an upload. Its last item says where the file is; `await` and `run()` return that."""
 
     def __await__(self) -> Generator[Any, None, Uploaded]:
         return cast("Generator[Any, None, Uploaded]", super().__await__())
@@ -169,27 +169,27 @@ class StorageVerbs(Connected):
         content_type: str | None = None,
         lifecycle: Keep | int | Mapping[str, Any] | Lifecycle | None = None,
     ) -> UploadStream:
-        """Upload a file to fal's storage: its progress, and at the end where it is.
+        """Upload a file to fal's storage. The Stream gives the progress, and at the end where the file is.
 
         The file is read block by block as the network takes it. While the subscriber is full, steps of the progress are
-        left out; the upload does not wait for it. Each subscription uploads anew, an open file from where it stood at
-        the call; it is left standing there.
+        left out; the upload does not wait for the subscriber. Each subscription uploads the file again. An open file is
+        read from its position at the call, and that position does not change.
 
         Args:
-            file: A path (here a string is one too), an open binary file, bytes, a PIL image or a `rxfal.File`.
-            name: What it is called. Left out, its own name, or one made from its content type.
-            content_type: Its media type. Left out, guessed from the name or else from the first bytes.
+            file: A path (here it can be a string too), an open binary file, bytes, a PIL image or a `rxfal.File`.
+            name: Its name. If left out, its own name, or one made from its content type.
+            content_type: Its media type. If left out, guessed from the name, or else from the first bytes.
             lifecycle: How long it is kept: seconds, or one of `immediate`, `1h`, `1d`, `7d`, `30d`, `1y`, `never`; a
                 mapping with `expiration_duration_seconds` and `initial_acl`; or a `rxfal.Lifecycle`.
 
         Returns:
-            A cold Stream of `UploadProgress(sent, total)` in bytes that ends with `Uploaded(url=...)`, which is what
-            awaiting it gives.
+            A cold Stream of `UploadProgress(sent, total)`, in bytes. It ends with `Uploaded(url=...)`, which is what
+            you get by awaiting it.
 
         Raises:
-            FileNotFoundError, IsADirectoryError, PermissionError: For a path that can't be read.
-            ValueError: For an empty or closed file, one that can't seek, a wrong content type or lifecycle.
-            TypeError: For a file open in text mode, or no file at all.
+            FileNotFoundError, IsADirectoryError, PermissionError: The path can't be read.
+            ValueError: The file is empty, closed or can't seek, or the content type or lifecycle is wrong.
+            TypeError: The file is open in text mode, or it is not a file.
 
         Examples:
             >>> from rxfal.testing import FalServer
@@ -226,20 +226,20 @@ def uploader(http: Http) -> Callable[[Upload], Awaitable[str]]:
 
 
 class _Place(BaseModel):
-    """The answer to `initiate`: where the bytes go, and where they can be found then."""
+    """The answer to `initiate`: where the bytes go, and where to find them afterwards."""
 
     file_url: str = Field(min_length=1)
     upload_url: str = Field(pattern="^https?://", repr=False)  # signed
 
     def put(self, config: Config, label: str) -> Request:
-        """The request that brings the bytes there, without them.
+        """The request that sends the bytes there, without the bytes.
 
         Raises:
             DecodeError: No file may go there.
         """
         where = "nowhere"
         try:
-            url = URL(self.upload_url, encoded=True)  # as it is: quoting it anew would break its signature
+            url = URL(self.upload_url, encoded=True)  # as it is: quoting it again would break its signature
             where = f"at {url.scheme}://{url.raw_host}"
             if may_take_upload(url, config) and re.fullmatch("[!-~]+", self.upload_url):
                 signatures = [value for value in url.query.values() if len(value) >= _SHORTEST_SIGNATURE]
@@ -252,7 +252,7 @@ class _Place(BaseModel):
                     stall_timeout=STALL_LIMIT,
                     retry="idempotent",
                 )
-            del url  # which is shown by the frames of the error
+            del url  # the frames of the error would show it
         except ValueError:
             pass
         raise DecodeError(
@@ -284,7 +284,7 @@ async def _place(http: Http, initiate: Request) -> _Place:
         return await http.fetch_json(initiate, _Place)
     except DecodeError as error:
         message = error.message
-    # Another error: the address in the answer may be signed, and the first has it in its data, causes and frames.
+    # A new error: the address in the answer may be signed, and the first error has it in its data, causes and frames.
     raise DecodeError(message, data=b"", endpoint=initiate.endpoint)
 
 
@@ -303,7 +303,7 @@ async def _put(
 class _Body:
     """The bytes of one attempt, block by block.
 
-    No generator, so that an attempt that broke off leaves nothing to be finalized.
+    It is not a generator, so an attempt that broke off leaves nothing to finalize.
     """
 
     def __init__(self, file: Upload, contents: Contents, moved: Callable[[int], None]) -> None:
@@ -317,12 +317,12 @@ class _Body:
 
     async def __anext__(self) -> bytes:
         size = self._contents.size
-        self._moved(self._sent)  # whoever comes back for more has passed on what came before
+        self._moved(self._sent)  # a caller that comes back for more has passed on what came before
         if self._sent >= size:
             raise StopAsyncIteration
         with self._file.explained():
             block = await self._contents.read(self._sent, min(BLOCK_SIZE, size - self._sent))
             if not block:
-                raise ValueError(f"it shrank from {size} to {self._sent} bytes meanwhile")
+                raise ValueError(f"it shrank from {size} to {self._sent} bytes in the meantime")
         self._sent += len(block)
         return block

@@ -1,6 +1,6 @@
 """`stream` and `stream_events`: one request, and its body handed on as it arrives.
 
-The way of a byte: `Response.read_chunk` (socket) to `SSEDecoder.feed_raw` (payloads) to the payload decoder (values)
+The path of a byte: `Response.read_chunk` (socket) to `SSEDecoder.feed_raw` (payloads) to the payload decoder (values)
 to `sink.on_next` (the subscriber). Between two events the reader looks at the demand gate, and reads no further while
 it is closed; every few of them it looks at the clock, and leaves the loop to others after 10 ms.
 """
@@ -27,7 +27,7 @@ _T = TypeVar("_T")
 
 
 class StreamVerbs(Connected):
-    """The verbs that read a model's answer while it comes."""
+    """The verbs that read a model's answer as it comes."""
 
     @overload
     def stream(
@@ -41,39 +41,41 @@ class StreamVerbs(Connected):
     def stream(
         self, app: str, input: Any = None, *, output: Any = None, **options: Unpack[StreamOptions]
     ) -> Stream[Any]:
-        """The events of a model, as they arrive: one request per subscription, nothing is sent before.
+        """The events of a model, as they arrive. Each subscription sends one request; nothing is sent before that.
 
-        JSON events are decoded; an event whose data is `[DONE]` completes the stream, one named `error` ends it. An
-        answer that is no event stream is emitted too: JSON as one value, anything else (audio) as `bytes`, chunk by
-        chunk. Ends with a `FalError` when the request fails, the connection breaks or an event can't be decoded; a
-        stream is never sent again once its response began.
+        JSON events are decoded. An event whose data is `[DONE]` completes the stream, and one named `error` ends it. An
+        answer that is not an event stream is emitted too: JSON as one value, anything else (such as audio) as `bytes`,
+        chunk by chunk. The stream ends with a `FalError` if the request fails, the connection breaks or an event can't
+        be decoded. The request is never sent again after its response has begun.
 
         Args:
             app: The endpoint's id, such as `fal-ai/any-llm`, or its full https URL on one of fal's hosts.
-            input: The model's input: anything JSON can carry, and files (see `auto_upload`).
-            path: What follows the id. Left out, `/stream` unless the id ends so; given, it counts as it is, and `""` is
-                the endpoint itself.
-            method: The HTTP method; with GET the input becomes the query.
-            query: Query parameters; booleans, None and nested values are JSON-encoded.
-            headers: More request headers; not those that say how the request is sent, such as `Content-Length`.
-            output: A pydantic model, or any type that `TypeAdapter` takes, that each event is validated as.
-            timeout: Seconds of silence on the socket once the response has begun; None for no limit.
-            response_timeout: Seconds from subscription until the response headers are in, with the upload of files,
-                retries and their pauses; None for no limit.
-            auto_upload: Whether files in the input (paths, open files, bytes, images) are uploaded first, and their
-                URLs sent.
-            auth: `"key"` sends the key in a header, `"token"` a short-lived token in the query instead.
-            token_provider: Gives that token, sync or async, for an app such as `owner/alias/stream`; asked per
-                subscription. Left out, fal is asked, and the token kept until shortly before it expires.
-            on_open: Called once with the response's status, headers and request id, before the first event. What it
-                raises ends the stream with `CallbackError`.
+            input: The model's input: dicts, pydantic models or dataclasses with anything that JSON can represent, and
+                files (see `auto_upload`).
+            path: What follows the id. If left out, `/stream`, unless the id already ends with that. If given, it is
+                used as it is; `""` is the endpoint itself.
+            method: The HTTP method. With GET, the input becomes the query.
+            query: Query parameters. Booleans, None and nested values are sent as JSON.
+            headers: More request headers, but not those that say how the request is sent, such as `Content-Length`.
+            output: A pydantic model, or any type that `TypeAdapter` accepts, to validate each event with.
+            timeout: Seconds of silence on the socket after the response has begun; None for no limit.
+            response_timeout: Seconds from subscription until the response headers are in, including the upload of
+                files, retries and their pauses; None for no limit.
+            auto_upload: Whether to upload files in the input (paths, open files, bytes, images) first, and to send
+                their URLs.
+            auth: `"key"` sends the key in a header; `"token"` sends a short-lived token in the query instead.
+            token_provider: A function, sync or async, that returns that token for an app such as `owner/alias/stream`.
+                It is called for each subscription. If left out, rxfal asks fal, and keeps the token until shortly
+                before it expires.
+            on_open: Called once with the response's status, headers and request id, before the first event. If it
+                raises, the stream ends with `CallbackError`.
 
         Returns:
             A cold Stream of decoded events.
 
         Raises:
-            EndpointError: For an id or URL that no request may go to.
-            TypeError, ValueError: For an option that makes no sense.
+            EndpointError: rxfal may not call this id or URL.
+            TypeError, ValueError: An option makes no sense.
 
         Examples:
             >>> from rxfal.testing import FalServer
@@ -88,19 +90,19 @@ class StreamVerbs(Connected):
     def stream_events(self, app: str, input: Any = None, **options: Unpack[StreamOptions]) -> Stream[ServerSentEvent]:
         """The same request as `stream`, with its events as they are on the wire: name, data, id and retry.
 
-        Nothing is decoded or interpreted, so that malformed data, `[DONE]` and `error` events arrive like any other.
+        Nothing is decoded or interpreted, so malformed data, `[DONE]` and `error` events arrive like any other.
 
         Args:
             app: As for `stream`.
             input: As for `stream`.
-            options: As for `stream`, all but `output`.
+            options: As for `stream`, except `output`.
 
         Returns:
-            A cold Stream of `ServerSentEvent`. An answer that is no event stream ends it with `DecodeError`.
+            A cold Stream of `ServerSentEvent`. An answer that is not an event stream ends it with `DecodeError`.
 
         Raises:
-            EndpointError: For an id or URL that no request may go to.
-            TypeError, ValueError: For an option that makes no sense.
+            EndpointError: rxfal may not call this id or URL.
+            TypeError, ValueError: An option makes no sense.
 
         Examples:
             >>> from rxfal.testing import FalServer
@@ -206,7 +208,7 @@ async def _read_binary(call: StreamCall, response: Response, sink: Sink[Any]) ->
 
 
 def _event_error(data: bytes, response: Response, endpoint: str) -> ApiError:
-    """The error that an event named `error` stands for: its data reads like the body of an error response."""
+    """The error for an event named `error`: its data reads like the body of an error response."""
     try:
         body: Any = from_json(data)
     except ValueError:

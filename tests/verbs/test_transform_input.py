@@ -517,7 +517,7 @@ def test_empty_files_are_named(tmp_path: Path) -> None:
 def test_an_open_file_at_its_end_is_an_error_that_says_so() -> None:
     file = io.BytesIO(b"abc")
     file.read()
-    with pytest.raises(ValueError, match=r"nothing to read from where it stands \(byte 3\)"):
+    with pytest.raises(ValueError, match=r"nothing left to read from its position \(byte 3\)"):
         PreparedInput(file)
 
 
@@ -551,7 +551,7 @@ def test_a_file_to_be_awaited_is_an_error() -> None:
         async def read(self, size: int = -1) -> bytes:
             return b""
 
-    with pytest.raises(TypeError, match=r"input is a file to be awaited \(AsyncFile\)"):
+    with pytest.raises(TypeError, match=r"input is an async file \(AsyncFile\)"):
         PreparedInput(AsyncFile())
 
 
@@ -574,7 +574,7 @@ async def test_a_path_that_vanished_since_the_call_is_a_fal_error(uploads: Uploa
 async def test_a_path_that_became_empty_since_the_call_is_a_fal_error(uploads: Uploads, photo: Path) -> None:
     prepared = PreparedInput(photo)
     photo.write_bytes(b"")  # noqa: ASYNC240
-    with pytest.raises(FalError, match="it became empty meanwhile"):
+    with pytest.raises(FalError, match="it has become empty in the meantime"):
         await prepared.resolve(uploads)
 
 
