@@ -4,105 +4,39 @@ It knows how to talk to fal's servers, but not what the bytes mean. No error of 
 """
 
 import asyncio
-import base64
-import io
 import logging
-import random
-import re
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import replace
+from functools import partial
+from typing import Any
 from urllib.parse import urlencode
 
-import stamina
 from multidict import CIMultiDict
 from pydantic import SecretStr
 from yarl import URL
 
 from rxfal._version import __version__
-from rxfal.errors import ApiError, DecodeError, StreamTimeoutError, TransportError, in_seconds
+from rxfal.errors import DecodeError, StreamTimeoutError, TransportError, in_seconds
 from rxfal.wire import compressed
 from rxfal.wire.config import Config, address_of
-from rxfal.wire.credentials import Credential, Credentials
+from rxfal.wire.credentials import Credentials
 from rxfal.wire.deadline import Deadline
 from rxfal.wire.endpoints import backup_of, may_see_credential
-from rxfal.wire.failures import Sent, error_from_response, transport_error, unshown
-from rxfal.wire.masking import Secrets, without_queries
+from rxfal.wire.failures import error_from_response, transport_error, unshown
+from rxfal.wire.masking import Secrets
 from rxfal.wire.payload import PayloadDecoder
+from rxfal.wire.request import TARGET, Outgoing, Request, text_of
 from rxfal.wire.response import Response
+from rxfal.wire.retries import retried
 from rxfal.wire.session import Attempt, LoopSession, Sessions
 
 __all__ = ["Http", "Request", "Response"]
 
 logger = logging.getLogger("rxfal")
-_STAMINAS_NAME = "a request of rxfal"
-# stamina's own log of a retry says neither where nor why; `again` logs a line that does.
-logging.getLogger("stamina").addFilter(lambda record: record.__dict__.get("stamina.callable") != _STAMINAS_NAME)
 
-_LARGE_BODY = 2**20  # bytes; aiohttp wants a file for more, and sends it piece by piece
-_SECRET_HEADER = re.compile("auth|key|token|secret|cookie", re.IGNORECASE)
-_TARGET = "x-fal-target-url"
 _FORM_PATIENCE = 30.0  # seconds until the answer to a form must be whole
 _BACKUP_AFTER = 5.0  # seconds for connecting to a host of fal that has a backup
-_LONGEST_RETRY_AFTER = 60.0  # seconds; if a server asks for more, there is no retry and the caller decides
-_FIRST_PAUSE, _LONGEST_PAUSE, _JITTER = 0.2, 5.0, 0.4  # seconds, if the server names none
-
-Body = bytes | Callable[[], AsyncIterable[bytes]] | None
-
-
-@dataclass(slots=True, kw_only=True, repr=False)
-class Request:
-    """What to send.
-
-    Attributes:
-        method: The HTTP method.
-        url: Where to, without any credential.
-        endpoint: What to call it in messages.
-        headers: Headers; they win over those that rxfal adds.
-        body: Bytes, or a function that yields them piece by piece and is called again for every attempt.
-        content_length: The size in bytes of a body that comes in pieces; if left out, the body is sent chunked.
-        auth: Whether to send the key. It goes only where a credential may go.
-        token: A short-lived token to send in the query, instead of the key.
-        credential: The credential to send; if left out, rxfal asks for it.
-        timeout: Seconds that it may take, retries and their pauses included: for an `exchange` until the response
-            headers are in, for a `fetch` until the answer is whole. None means no limit for an `exchange`, and the
-            configuration's `request_timeout` for a `fetch`.
-        stall_timeout: If given, a `fetch` may take as long as it likes in all, but not this many seconds in which no
-            piece of the body is taken and no answer comes.
-        retry: What may be sent again: only requests that surely "never-started", or every one that failed, because it
-            is "idempotent".
-        secrets: What else in it is secret, such as the signature in its address.
-    """
-
-    method: str
-    url: URL
-    endpoint: str
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    body: Body = None
-    content_length: int | None = None
-    auth: bool = True
-    token: SecretStr | None = None
-    credential: Credential | None = None
-    timeout: float | None = None
-    stall_timeout: float | None = None
-    retry: Literal["never-started", "idempotent"] = "never-started"
-    secrets: tuple[SecretStr, ...] = ()
-
-    def __repr__(self) -> str:
-        return f"Request({self.method} {without_queries(str(self.url))})"  # tracebacks can show it
-
-
-@dataclass(slots=True, kw_only=True, repr=False)
-class _Outgoing:
-    """A request as it goes out, with its credential. It has no repr, because tracebacks can show it."""
-
-    url: URL
-    headers: CIMultiDict[str]
-    body: bytes | io.BytesIO | AsyncIterable[bytes] | None
-    proxy: URL | None
-    sent: Sent
-    secrets: Secrets
 
 
 class Http:
@@ -150,7 +84,9 @@ class Http:
             )
             return _timeout(seconds, message, request, attempt)
 
-        session, response = await deadline.limit(self._send_with_retries(request, deadline, attempt), late)
+        once = partial(self._send, request, deadline, attempt)
+        sending = retried(once, request, deadline, self.config.max_attempts)
+        session, response = await deadline.limit(sending, late)
         try:
             yield response
         finally:
@@ -193,7 +129,7 @@ class Http:
                 url=URL(url),
                 endpoint=url,
                 headers={"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"},
-                body=urlencode({name: _text(value) for name, value in form.items()}).encode(),
+                body=urlencode({name: text_of(value) for name, value in form.items()}).encode(),
                 auth=False,
                 timeout=_FORM_PATIENCE,
                 secrets=tuple(value for value in form.values() if isinstance(value, SecretStr)),
@@ -212,15 +148,8 @@ class Http:
             )
             return _timeout(seconds, message, request, attempt)
 
-        return await deadline.limit(self._fetch_with_retries(request, deadline, attempt), late)
-
-    async def _fetch_with_retries(
-        self, request: Request, deadline: Deadline, attempt: Attempt
-    ) -> tuple[bytes, Secrets]:
-        async for each in self._attempts(request, deadline):
-            with each:
-                return await self._fetch_once(request, deadline, attempt)
-        raise AssertionError("retries end with a result or an error")
+        once = partial(self._fetch_once, request, deadline, attempt)
+        return await deadline.limit(retried(once, request, deadline, self.config.max_attempts), late)
 
     async def _fetch_once(self, request: Request, deadline: Deadline, attempt: Attempt) -> tuple[bytes, Secrets]:
         loop, stall = asyncio.get_running_loop(), request.stall_timeout
@@ -252,38 +181,6 @@ class Http:
     def close(self) -> None:
         """The same for code that can't await; call it from any thread."""
         self._sessions.close()
-
-    async def _send_with_retries(
-        self, request: Request, deadline: Deadline, attempt: Attempt
-    ) -> tuple[LoopSession, Response]:
-        async for each in self._attempts(request, deadline):
-            with each:
-                return await self._send(request, deadline, attempt)
-        raise AssertionError("retries end with a result or an error")
-
-    def _attempts(self, request: Request, deadline: Deadline) -> AsyncIterator[stamina.Attempt]:
-        worth = _never_started if request.retry == "never-started" else _worth_another_try
-        most = self.config.max_attempts
-        failed = 0
-
-        def again(error: Exception) -> bool | float:
-            """The seconds until the next attempt, or False."""
-            nonlocal failed
-            failed += 1
-            pause = worth(error)
-            if pause is False:
-                return False
-            if pause is True:
-                pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (failed - 1) + random.uniform(0, _JITTER))
-            if deadline.left(pause) < pause:
-                return False  # what the server said is more useful than a timeout
-            if failed < most:
-                reason = str(error).removeprefix(f"{request.endpoint}: ")
-                logger.info("%s: trying again in %s, after: %s", request.endpoint, in_seconds(pause), reason)
-            return pause
-
-        # The context manager, because the decorator would log the arguments.
-        return aiter(stamina.retry_context(on=again, attempts=most, timeout=None).with_name(_STAMINAS_NAME, (), {}))
 
     async def _send(
         self, request: Request, deadline: Deadline, attempt: Attempt, moved: Callable[[], None] = lambda: None
@@ -329,8 +226,7 @@ class Http:
     ) -> tuple[LoopSession, Response]:
         attempt.was_sent = False
         session = await self._sessions.get()
-        body_errors: list[Exception] = []
-        outgoing = await self._outgoing(request, session, body_errors, moved)
+        outgoing = await self._outgoing(request, session, moved)
         attempt.address = address_of(outgoing.proxy or outgoing.url, self.config)
         logger.debug("%s %s", request.method, request.url.with_query(None))
         try:
@@ -353,8 +249,8 @@ class Http:
                 client_is_closed=lambda: session.client.closed,
             )
         except Exception as error:
-            if body_errors:
-                failure, cause = body_errors[0], body_errors[0].__cause__
+            if outgoing.body_errors:
+                failure, cause = outgoing.body_errors[0], outgoing.body_errors[0].__cause__
             else:
                 failure, cause = transport_error(
                     error,
@@ -387,9 +283,7 @@ class Http:
         finally:
             del failure, cause  # its traceback holds this frame
 
-    async def _outgoing(
-        self, request: Request, session: LoopSession, body_errors: list[Exception], moved: Callable[[], None]
-    ) -> _Outgoing:
+    async def _outgoing(self, request: Request, session: LoopSession, moved: Callable[[], None]) -> Outgoing:
         url, config = request.url, self.config
         if request.token is None and request.auth and config.proxy_url is not None:
             url = URL(config.proxy_url)
@@ -400,7 +294,7 @@ class Http:
                 url = url.update_query(fal_jwt_token=request.token.get_secret_value())
         elif request.auth and config.proxy_url is not None:
             # A server-side proxy adds the key itself. This header tells it where the request should go.
-            headers[_TARGET] = str(request.url)
+            headers[TARGET] = str(request.url)
         elif request.auth and may_see_credential(url, config):
             credential = request.credential or await self.credentials.current(self.post_form)
             if credential is not None:
@@ -408,38 +302,7 @@ class Http:
         headers.update(request.headers)
         if request.content_length is not None:
             headers["Content-Length"] = str(request.content_length)
-        return _Outgoing(
-            url=url,
-            headers=headers,
-            body=_payload(request.body, body_errors, moved),
-            proxy=proxy,
-            sent=_sent(url, headers),
-            secrets=Secrets([*map(_text, request.secrets), *_secrets_in(request.url, url, headers, proxy)]),
-        )
-
-
-def _secrets_in(given: URL, url: URL, headers: CIMultiDict[str], proxy: URL | None) -> Iterator[str]:
-    """The secrets in a request as it goes out, the user's own included."""
-    for address in (given, url):  # they differ behind a server-side proxy
-        yield from address.query.getall("fal_jwt_token", ())
-    for name, value in headers.items():
-        if _SECRET_HEADER.search(name):  # of "Key abc", abc
-            yield from (value, value.partition(" ")[2].strip())
-    if proxy is not None and proxy.password is not None:
-        yield from (proxy.password, proxy.raw_password or "")
-        yield base64.b64encode(f"{proxy.user or ''}:{proxy.password}".encode()).decode()
-
-
-def _sent(url: URL, headers: Mapping[str, str]) -> Sent:
-    if "fal_jwt_token" in url.query:
-        return "token"
-    if headers.get("Authorization", "").startswith("Bearer "):
-        return "access token"
-    return "key" if "Authorization" in headers or _TARGET in headers else "nothing"
-
-
-def _text(value: str | SecretStr) -> str:
-    return value.get_secret_value() if isinstance(value, SecretStr) else value
+        return Outgoing.of(request, url, headers, proxy, moved)
 
 
 def _timeout(seconds: float, message: str, request: Request, attempt: Attempt) -> StreamTimeoutError:
@@ -448,51 +311,6 @@ def _timeout(seconds: float, message: str, request: Request, attempt: Attempt) -
     return error
 
 
-def _payload(
-    body: Body, errors: list[Exception], moved: Callable[[], None]
-) -> bytes | io.BytesIO | AsyncIterable[bytes] | None:
-    """A body as aiohttp wants it. `errors` keeps what the caller's function raises; aiohttp keeps only its text."""
-    if isinstance(body, bytes) and len(body) > _LARGE_BODY:
-        return io.BytesIO(body)
-    if body is None or isinstance(body, bytes):
-        return body
-
-    async def pieces() -> AsyncGenerator[bytes]:
-        try:
-            async for piece in body():
-                yield piece
-                moved()
-            return
-        except Exception as error:
-            errors.append(error)
-        raise OSError("the body of the request failed")  # not the error itself, which would come back with frames
-
-    return pieces()
-
-
-def _retry(error: ApiError) -> bool | float:
-    """Whether to try again; or after how many seconds, if the server said so."""
-    if error.retry_after is None:
-        return True
-    return error.retry_after if error.retry_after <= _LONGEST_RETRY_AFTER else False
-
-
 def _was_unreachable(error: TransportError, attempt: Attempt) -> bool:
     """Whether no connection could be made. TLS and this process's own limits don't count."""
     return not attempt.was_sent and error.kind in ("refused", "dns", "timeout")
-
-
-def _worth_another_try(error: Exception) -> bool | float:
-    """For requests that may be repeated without harm."""
-    if isinstance(error, ApiError):
-        return error.retryable and not isinstance(error, StreamTimeoutError) and _retry(error)
-    return isinstance(error, TransportError) and error.retryable and error.kind != "timeout"
-
-
-def _never_started(error: Exception) -> bool | float:
-    """For requests that must not run twice: no connection was made, or the server did not take the work."""
-    if isinstance(error, TransportError):
-        return error.kind in ("refused", "dns")
-    if not isinstance(error, ApiError) or error.timeout_type is not None or not error.retryable:
-        return False
-    return (error.status == 429 or (error.status == 503 and error.retry_hint)) and _retry(error)

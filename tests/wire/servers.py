@@ -23,6 +23,7 @@ class Scripted:
     heads: list[bytes] = field(default_factory=list)  # the request lines and headers that came
     connections: int = 0  # how many were made
     gone: asyncio.Event = field(default_factory=asyncio.Event)  # set when a client closed its connection
+    asked: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))  # released when a request has come
 
     @property
     def url(self) -> str:
@@ -42,6 +43,7 @@ async def scripted(handler: Handler) -> AsyncIterator[Scripted]:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 server.heads.append(head)
+                server.asked.release()
                 await handler(reader, writer, head)
                 if writer.is_closing():
                     return

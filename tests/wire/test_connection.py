@@ -15,6 +15,7 @@ from rxfal.wire import connection
 from rxfal.wire.connection import Connection
 from rxfal.wire.http import Http
 from rxfal.wire.session import LoopSession, Sessions
+from tests.wire.conftest import Clock
 from tests.wire.servers import Handler, answer, request_to, scripted
 
 MakeHttp = Callable[..., Http]
@@ -224,7 +225,7 @@ SIZE = 50 * 2**20
 @pytest.mark.parametrize("way", ["cancel", "aclose", "timeout"])
 @pytest.mark.parametrize("kind", ["bytes", "pieces"])
 async def test_a_request_that_is_left_half_sent_is_dropped_at_once(
-    make_http: MakeHttp, deaf: socket.socket, way: str, kind: str
+    make_http: MakeHttp, deaf: socket.socket, clock: Clock, way: str, kind: str
 ) -> None:
     async def pieces() -> AsyncIterator[bytes]:
         for _ in range(0, SIZE, 2**20):
@@ -233,8 +234,7 @@ async def test_a_request_that_is_left_half_sent_is_dropped_at_once(
     url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
     http = make_http(url)
     body = bytes(SIZE) if kind == "bytes" else pieces
-    timeout = 1.0 if way == "timeout" else None
-    request = request_to(url, method="POST", body=body, content_length=SIZE, timeout=timeout)
+    request = request_to(url, method="POST", body=body, content_length=SIZE)
     sending = asyncio.ensure_future(http.fetch(request))
     while (transport := one_that_waits_to_send(await http._sessions.get())) is None:
         assert not sending.done()
@@ -249,6 +249,7 @@ async def test_a_request_that_is_left_half_sent_is_dropped_at_once(
         with pytest.raises(FalError):
             await sending
     else:
+        await clock.advance(61)
         with pytest.raises(TimeoutError):
             await sending
     await asyncio.sleep(0)

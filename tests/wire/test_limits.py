@@ -1,20 +1,22 @@
 """What a server may take of time and memory: each wait has its end, and each answer its size."""
 
 import asyncio
+import gzip
 import logging
 from asyncio import StreamReader as Reader
 from asyncio import StreamWriter as Writer
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 import stamina
 
 from rxfal.errors import ApiError, BodyTooLargeError, FalError, StreamTimeoutError, TransportError
-from rxfal.wire import response as response_module
 from rxfal.wire.config import Config
 from rxfal.wire.credentials import Credentials
 from rxfal.wire.http import Http
-from tests.wire.servers import Handler, answer, replies, request_to, scripted
+from tests.wire.conftest import Clock
+from tests.wire.servers import Handler, Scripted, answer, replies, request_to, scripted
 
 MakeHttp = Callable[..., Http]
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"
@@ -32,10 +34,24 @@ def stalls(*answers: bytes) -> Handler:
     return handler
 
 
-async def failure_of(http: Http, url: str, **settings: object) -> FalError:
+async def failure_of(http: Http, url: str, **settings: Any) -> FalError:
     """The error of a `fetch`, which has to come soon."""
     with pytest.raises(FalError) as caught:
         await asyncio.wait_for(http.fetch(request_to(url, **settings)), 5)
+    return caught.value
+
+
+async def late_failure_of(server: Scripted, clock: Clock, seconds: float, http: Http, **settings: Any) -> FalError:
+    """The error of a `fetch` whose answer has not come so many seconds after the server was asked."""
+    request = request_to(server.url, **settings)
+    failing = asyncio.ensure_future(http.fetch(request))
+    await server.asked.acquire()
+    await clock.advance(seconds - 1)
+    await clock.advance(0)
+    assert not failing.done()
+    await clock.advance(2)
+    with pytest.raises(FalError) as caught:
+        await asyncio.wait_for(failing, 5)
     return caught.value
 
 
@@ -43,30 +59,35 @@ async def failure_of(http: Http, url: str, **settings: object) -> FalError:
 
 
 @pytest.mark.parametrize(
-    "begun", [b"", b"HTTP/1.1 200", HEAD, HEAD + b'"tok'], ids=["nothing", "head", "no body", "body"]
+    "begun", [b"", b"HTTP/1.1 200", HEAD, HEAD + b'"tok'], ids=["nothing", "half a head", "no body", "some of the body"]
 )
-async def test_a_fetch_ends_when_its_answer_is_not_whole_in_time(make_http: MakeHttp, begun: bytes):
+async def test_a_fetch_ends_when_its_answer_is_not_whole_in_time(make_http: MakeHttp, clock: Clock, begun: bytes):
     async with scripted(stalls(begun)) as server:
-        error = await failure_of(make_http(server.url, request_timeout=0.05), server.url, retry="idempotent")
+        error = await late_failure_of(server, clock, 60, make_http(server.url), retry="idempotent")
         assert isinstance(error, StreamTimeoutError)
-        assert "no whole answer came within 0.05 seconds" in str(error)
+        assert "no whole answer came within 60 seconds" in str(error)
         assert "request_timeout in Config" in str(error)
         assert len(server.heads) == 1
         await asyncio.wait_for(server.gone.wait(), 2)
 
 
-async def test_a_request_may_have_a_limit_of_its_own(make_http: MakeHttp):
-    async with scripted(stalls(b"")) as server:
-        error = await failure_of(make_http(server.url), server.url, timeout=0.05)
-    assert isinstance(error, StreamTimeoutError)
-    assert error.seconds == 0.05
+async def test_the_limit_is_configured_and_a_request_may_have_its_own(make_http: MakeHttp, clock: Clock):
+    for settings, own in [({"request_timeout": 7}, {}), ({}, {"timeout": 7})]:
+        async with scripted(stalls(b"")) as server:
+            error = await late_failure_of(server, clock, 7, make_http(server.url, **settings), **own)
+        assert isinstance(error, StreamTimeoutError)
+        assert error.seconds == 7
 
 
-async def test_the_limit_is_one_for_all_attempts(make_http: MakeHttp):
+async def test_the_limit_is_one_for_all_attempts(make_http: MakeHttp, clock: Clock):
     busy = answer(b"", "429 X", "Retry-After: 0")
     async with scripted(stalls(busy, busy, b"")) as server:
-        error = await failure_of(make_http(server.url), server.url, timeout=0.2)
-        assert isinstance(error, StreamTimeoutError)
+        failing = asyncio.ensure_future(make_http(server.url).fetch(request_to(server.url)))
+        for _ in range(3):
+            await server.asked.acquire()
+            await clock.advance(25)
+        with pytest.raises(StreamTimeoutError):
+            await asyncio.wait_for(failing, 5)
         assert len(server.heads) == 3
 
 
@@ -85,72 +106,86 @@ async def test_without_a_retry_after_neither(make_http: MakeHttp):
         assert len(server.heads) == 1
 
 
+@pytest.mark.parametrize(("timeout", "seconds"), [(12, 6), (None, 10)])  # half of what is left, and 10 at most
 async def test_an_error_body_that_stalls_costs_neither_its_status_nor_much_time(
-    make_http: MakeHttp, monkeypatch: pytest.MonkeyPatch
+    make_http: MakeHttp, clock: Clock, timeout: float | None, seconds: float
 ):
     failed = b"HTTP/1.1 500 Oops\r\nContent-Length: 100\r\n\r\nthe model burst"
     async with scripted(stalls(failed)) as server:
-        error = await failure_of(make_http(server.url), server.url, timeout=0.2)  # of which it gets the half
-        assert isinstance(error, ApiError)
-        assert (error.status, error.body) == (500, "the model burst")
-    monkeypatch.setattr(response_module, "_ERROR_BODY_PATIENCE", 0.05)
-    async with scripted(stalls(failed)) as server:
-        error = await failure_of(make_http(server.url), server.url)
-        assert isinstance(error, ApiError)
-        assert (error.status, error.body) == (500, "the model burst")
+        error = await late_failure_of(server, clock, seconds, make_http(server.url), timeout=timeout)
+    assert isinstance(error, ApiError)
+    assert (error.status, error.body) == (500, "the model burst")
 
 
-async def test_a_body_that_is_not_taken_ends_the_request(make_http: MakeHttp):
+async def test_a_body_that_is_not_taken_ends_the_request(make_http: MakeHttp, clock: Clock):
     async def pieces() -> AsyncIterator[bytes]:
         while True:
             yield bytes(2**20)
 
     async with scripted(lambda *_: asyncio.Event().wait()) as server:
-        error = await failure_of(make_http(server.url), server.url, method="PUT", body=pieces, stall_timeout=0.05)
+        settings = {"method": "PUT", "body": pieces, "stall_timeout": 60}
+        error = await late_failure_of(server, clock, 60, make_http(server.url), **settings)
     assert isinstance(error, StreamTimeoutError)
-    assert "took no bytes, or gave no answer, for 0.05 seconds" in str(error)
+    assert "took no bytes, or gave no answer, for 60 seconds" in str(error)
 
 
-async def test_a_pause_between_attempts_is_no_stall(make_http: MakeHttp):
-    async with scripted(replies(answer(b"", "503 X", "Retry-After: 0.1"), answer(b"done"))) as server:
-        request = request_to(server.url, stall_timeout=0.05, retry="idempotent")
-        assert await make_http(server.url).fetch(request) == b"done"
+async def test_a_pause_between_attempts_is_no_stall(make_http: MakeHttp, clock: Clock):
+    async with scripted(replies(answer(b"", "503 X", "Retry-After: 50"), answer(b"done"))) as server:
+        request = request_to(server.url, stall_timeout=40, retry="idempotent")
+        fetching = asyncio.ensure_future(make_http(server.url).fetch(request))
+        await server.asked.acquire()
+        await clock.advance(51)
+        assert await asyncio.wait_for(fetching, 5) == b"done"
 
 
 # What a failure says of the request
 
 
-@pytest.mark.parametrize("way", ["cut", "late", "client closed"])
+@pytest.mark.parametrize("way", ["cut", "client closed"])
 async def test_a_request_that_was_sent_and_not_answered_has_an_unknown_outcome(make_http: MakeHttp, way: str):
     async def handler(reader: Reader, writer: Writer, head: bytes) -> None:
         if way == "cut":
             writer.close()
-        elif way == "client closed":
+        else:
             http.close()
 
     async with scripted(handler) as server:
         http = make_http(server.url)
-        error = await failure_of(http, server.url, method="POST", body=b"{}", timeout=0.1 if way == "late" else None)
+        error = await failure_of(http, server.url, method="POST", body=b"{}")
     assert error.outcome_unknown
-    assert error.retryable == (way != "client closed")
+    assert error.retryable == (way == "cut")
+
+
+async def test_one_whose_answer_is_late_has_one_too(make_http: MakeHttp, clock: Clock):
+    async with scripted(stalls(b"")) as server:
+        error = await late_failure_of(server, clock, 60, make_http(server.url), method="POST", body=b"{}")
+    assert (error.outcome_unknown, error.retryable) == (True, True)
 
 
 async def test_a_request_that_was_not_sent_has_a_known_outcome(make_http: MakeHttp, unused_tcp_port: int):
     http = make_http(f"http://127.0.0.1:{unused_tcp_port}", max_attempts=1)
     assert not (await failure_of(http, f"http://127.0.0.1:{unused_tcp_port}")).outcome_unknown
-    async with scripted(stalls(answer(b"", "429 X", "Retry-After: 0"), b"")) as server:
+
+
+async def test_one_that_is_late_before_it_is_sent_again_has_one_too(clock: Clock):
+    asked, second = asyncio.Event(), asyncio.Event()
+
+    async def slow_the_second_time() -> str:
+        if asked.is_set():
+            second.set()
+            await asyncio.Event().wait()
+        asked.set()
+        return "the-secret-key"
+
+    async with scripted(replies(answer(b"", "429 X", "Retry-After: 0"))) as server:
         config = Config(base_url=server.url)
-        asked: list[int] = []
-
-        async def slow_from_the_second_on() -> str:
-            asked.append(1)
-            await asyncio.sleep(0 if len(asked) == 1 else 60)
-            return "the-secret-key"
-
-        http = Http(config, Credentials(slow_from_the_second_on, config))
-        error = await failure_of(http, server.url, timeout=0.1)
-        assert isinstance(error, StreamTimeoutError)
-        assert not error.outcome_unknown
+        http = Http(config, Credentials(slow_the_second_time, config))
+        failing = asyncio.ensure_future(http.fetch(request_to(server.url)))
+        await second.wait()
+        await clock.advance(61)
+        with pytest.raises(StreamTimeoutError) as caught:
+            await failing
+        assert not caught.value.outcome_unknown
         await http.aclose()
 
 
@@ -164,8 +199,6 @@ async def test_an_answered_request_has_a_known_outcome(make_http: MakeHttp):
 
 @pytest.mark.parametrize("framing", ["length", "chunks", "close", "gzip"])
 async def test_an_answer_that_is_read_whole_has_a_size(make_http: MakeHttp, framing: str):
-    import gzip
-
     written = 0
 
     async def handler(reader: Reader, writer: Writer, head: bytes) -> None:

@@ -1,0 +1,89 @@
+"""Sending again: which failures are worth it, after which pause, and until when.
+
+Knows errors and the clock; it does not know what is sent.
+"""
+
+import logging
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TypeVar
+
+import stamina
+
+from rxfal.errors import ApiError, StreamTimeoutError, TransportError, in_seconds
+from rxfal.wire.deadline import Deadline
+from rxfal.wire.request import Request
+
+__all__ = ["retried"]
+
+logger = logging.getLogger("rxfal")
+_STAMINAS_NAME = "a request of rxfal"
+# stamina's own log of a retry says neither where nor why; `again` logs a line that does.
+logging.getLogger("stamina").addFilter(lambda record: record.__dict__.get("stamina.callable") != _STAMINAS_NAME)
+
+_LONGEST_RETRY_AFTER = 60.0  # seconds; if a server asks for more, there is no retry and the caller decides
+_FIRST_PAUSE, _LONGEST_PAUSE, _JITTER = 0.2, 5.0, 0.4  # seconds, if the server names none
+
+_T = TypeVar("_T")
+
+
+async def retried(once: Callable[[], Awaitable[_T]], request: Request, deadline: Deadline, attempts: int) -> _T:
+    """The result of the first attempt that succeeds, or the error of the last.
+
+    Args:
+        once: One attempt.
+        request: What it sends: `request.retry` says which failures are worth another attempt.
+        deadline: No pause is begun that would last beyond it.
+        attempts: How many there may be.
+    """
+    async for attempt in _attempts(request, deadline, attempts):
+        with attempt:
+            return await once()
+    raise AssertionError("retries end with a result or an error")
+
+
+def _attempts(request: Request, deadline: Deadline, most: int) -> AsyncIterator[stamina.Attempt]:
+    worth = _never_started if request.retry == "never-started" else _worth_another_try
+    failed = 0
+
+    def again(error: Exception) -> bool | float:
+        """The seconds until the next attempt, or False."""
+        nonlocal failed
+        failed += 1
+        pause = worth(error)
+        if pause is False:
+            return False
+        if pause is True:
+            pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (failed - 1) + random.uniform(0, _JITTER))
+        if deadline.left(pause) < pause:
+            return False  # what the server said is more useful than a timeout
+        if failed < most:
+            reason = str(error).removeprefix(f"{request.endpoint}: ")
+            logger.info("%s: trying again in %s, after: %s", request.endpoint, in_seconds(pause), reason)
+        return pause
+
+    # The context manager, because the decorator would log the arguments.
+    return aiter(stamina.retry_context(on=again, attempts=most, timeout=None).with_name(_STAMINAS_NAME, (), {}))
+
+
+def _retry(error: ApiError) -> bool | float:
+    """Whether to try again; or after how many seconds, if the server said so."""
+    if error.retry_after is None:
+        return True
+    return error.retry_after if error.retry_after <= _LONGEST_RETRY_AFTER else False
+
+
+def _worth_another_try(error: Exception) -> bool | float:
+    """For requests that may be repeated without harm."""
+    if isinstance(error, ApiError):
+        return error.retryable and not isinstance(error, StreamTimeoutError) and _retry(error)
+    return isinstance(error, TransportError) and error.retryable and error.kind != "timeout"
+
+
+def _never_started(error: Exception) -> bool | float:
+    """For requests that must not run twice: no connection was made, or the server did not take the work."""
+    if isinstance(error, TransportError):
+        return error.kind in ("refused", "dns")
+    if not isinstance(error, ApiError) or error.timeout_type is not None or not error.retryable:
+        return False
+    return (error.status == 429 or (error.status == 503 and error.retry_hint)) and _retry(error)
