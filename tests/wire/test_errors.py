@@ -264,9 +264,8 @@ def test_no_header_of_a_server_brings_control_characters_or_much_text():
 def test_sentences_end_once():
     for text in ("no such thing.", "no such thing: ", "no such thing;"):
         error = response_error(404, json.dumps({"detail": text}).encode())
-        assert error.message == (
-            "no such thing: look at the spelling of the endpoint, and at the path that was appended to it"
-        )
+        assert error.message.startswith("no such thing: ")
+        assert not re.search(r"[.:;,]\s*[.:;,]", error.message)
 
 
 @pytest.mark.parametrize(
