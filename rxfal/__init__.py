@@ -7,33 +7,83 @@ tokens = rxfal.stream("fal-ai/any-llm", {"prompt": "a haiku"})
 tokens.pipe(ops.text()).subscribe(print)
 """
 
-from rxfal import errors, operators
+from typing import TYPE_CHECKING
+
 from rxfal._version import __version__
-from rxfal.client import Client, configure, map_concurrent, stream, stream_events, upload
-from rxfal.errors import (
-    ApiError,
-    BodyTooLargeError,
-    CallbackError,
-    CredentialsError,
-    DecodeError,
-    EndpointError,
-    EventTooLargeError,
-    FalError,
-    StreamTimeoutError,
-    TransportError,
-    ValidationError,
-)
-from rxfal.reactive.concurrent import Mapped
-from rxfal.reactive.iterate import iterate
-from rxfal.reactive.merge import Tagged, merge
-from rxfal.reactive.race import hedge, race
-from rxfal.reactive.stream import ConnectableStream, GroupedStream, Stream, from_observable
-from rxfal.verbs.call import ResponseInfo
-from rxfal.verbs.files import File
-from rxfal.verbs.inputs import Uploaded
-from rxfal.verbs.storage import Access, AccessRule, Lifecycle, UploadProgress, UploadStream
-from rxfal.wire.config import Config
-from rxfal.wire.sse import ServerSentEvent
+
+if TYPE_CHECKING:
+    from rxfal import errors, operators
+    from rxfal.client import Client, configure, verbs
+    from rxfal.errors import (
+        ApiError,
+        BodyTooLargeError,
+        CallbackError,
+        CredentialsError,
+        DecodeError,
+        EndpointError,
+        EventTooLargeError,
+        FalError,
+        StreamTimeoutError,
+        TransportError,
+        ValidationError,
+    )
+    from rxfal.reactive.concurrent import Mapped
+    from rxfal.reactive.iterate import iterate
+    from rxfal.reactive.merge import Tagged, merge
+    from rxfal.reactive.race import hedge, race
+    from rxfal.reactive.stream import ConnectableStream, GroupedStream, Stream, from_observable
+    from rxfal.verbs.call import ResponseInfo
+    from rxfal.verbs.files import File
+    from rxfal.verbs.inputs import Uploaded
+    from rxfal.verbs.storage import Access, AccessRule, Lifecycle, UploadProgress, UploadStream
+    from rxfal.wire.config import Config
+    from rxfal.wire.sse import ServerSentEvent
+
+    map_concurrent = verbs.map_concurrent
+    stream = verbs.stream
+    stream_events = verbs.stream_events
+    upload = verbs.upload
+else:
+    from rxfal._lazy import load_later
+
+    __getattr__, __dir__ = load_later(
+        __name__,
+        {
+            "client": (
+                "Client",
+                "configure",
+                "verbs.map_concurrent",
+                "verbs.stream",
+                "verbs.stream_events",
+                "verbs.upload",
+            ),
+            "errors": (
+                "ApiError",
+                "BodyTooLargeError",
+                "CallbackError",
+                "CredentialsError",
+                "DecodeError",
+                "EndpointError",
+                "EventTooLargeError",
+                "FalError",
+                "StreamTimeoutError",
+                "TransportError",
+                "ValidationError",
+            ),
+            "reactive.concurrent": ("Mapped",),
+            "reactive.iterate": ("iterate",),
+            "reactive.merge": ("Tagged", "merge"),
+            "reactive.race": ("hedge", "race"),
+            "reactive.stream": ("ConnectableStream", "GroupedStream", "Stream", "from_observable"),
+            "verbs.call": ("ResponseInfo",),
+            "verbs.files": ("File",),
+            "verbs.inputs": ("Uploaded",),
+            "verbs.storage": ("Access", "AccessRule", "Lifecycle", "UploadProgress", "UploadStream"),
+            "wire.config": ("Config",),
+            "wire.sse": ("ServerSentEvent",),
+        },
+        submodules=("errors", "operators"),
+    )
 
 __all__ = [
     "Access",

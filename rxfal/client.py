@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import threading
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from rxfal.verbs.concurrent import ConcurrentVerbs
-from rxfal.verbs.connected import Connections
-from rxfal.verbs.storage import StorageVerbs
+from rxfal.verbs.connected import Connections, loaded_at_use
 from rxfal.verbs.stream import StreamVerbs
 from rxfal.wire.config import Config
 from rxfal.wire.credentials import Credentials, KeySource, hidden
 from rxfal.wire.http import Http
 from rxfal.wire.tokens import TokenCache
+
+if TYPE_CHECKING:
+    from rxfal.verbs.concurrent import ConcurrentVerbs
+    from rxfal.verbs.storage import StorageVerbs
+else:  # most programs only stream
+    ConcurrentVerbs = loaded_at_use("rxfal.verbs.concurrent", "ConcurrentVerbs", "map_concurrent")
+    StorageVerbs = loaded_at_use("rxfal.verbs.storage", "StorageVerbs", "upload")
 
 
 class Verbs(StreamVerbs, StorageVerbs, ConcurrentVerbs):
@@ -129,9 +134,5 @@ def configure(credentials: KeySource = None, *, access_token: KeySource = None, 
     return client
 
 
-# The module's functions: the verbs of the client that is the default when they are called.
-_verbs = Verbs(lambda: default_client()._connections())  # pyright: ignore[reportPrivateUsage]
-stream = _verbs.stream
-stream_events = _verbs.stream_events
-upload = _verbs.upload
-map_concurrent = _verbs.map_concurrent
+verbs = Verbs(lambda: default_client()._connections())  # pyright: ignore[reportPrivateUsage]
+"""The functions of `rxfal`: the verbs of the client that is the default when they are called."""

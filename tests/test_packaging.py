@@ -1,11 +1,9 @@
-"""What an installed rxfal promises: one version, types, a cheap pytest plugin, and a documented public face."""
+"""What an installed rxfal promises: one version, types, and a documented public face."""
 
 import doctest
 import inspect
 import itertools
 import re
-import subprocess
-import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,22 +34,6 @@ def test_every_dependency_has_a_lower_bound() -> None:
 
 def test_types_are_announced() -> None:
     assert (_ROOT / "rxfal" / "py.typed").exists()
-
-
-def test_importing_rxfal_loads_neither_the_command_line_nor_the_server() -> None:
-    heavy = _modules_after("import rxfal") & {"rich", "typer", "pytest", "rxfal.cli", "rxfal.testing", "aiohttp.web"}
-    assert heavy == set()
-
-
-def test_the_pytest_plugin_loads_no_server_until_a_fixture_asks() -> None:
-    added = _modules_after("import rxfal.testing.plugin") - _modules_after("import rxfal, pytest")
-    assert added == {"rxfal.testing", "rxfal.testing.plugin"}
-
-
-def _modules_after(statement: str) -> set[str]:
-    code = f"{statement}; import sys; print(*sys.modules)"
-    run = subprocess.run([sys.executable, "-c", code], cwd=_ROOT, capture_output=True, text=True, check=True)
-    return set(run.stdout.split())
 
 
 def test_every_error_is_a_name_of_the_package() -> None:

@@ -1,9 +1,6 @@
-"""Testing with rxfal: the embedded server, scripted faults on the wire, and what the server recorded.
+"""Testing with rxfal: the embedded server, scripted faults on the wire, and what the server recorded."""
 
-Names are loaded at first use, so that importing the pytest plugin next to this costs nothing.
-"""
-
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .apps import ApiFailure
@@ -11,6 +8,19 @@ if TYPE_CHECKING:
     from .rest import StoredFile
     from .server import FalServer
     from .steps import Bytes, Disconnect, Pause, Status, Step
+else:  # loaded when they are used first: every run of pytest imports this, with the plugin beside it
+    from rxfal._lazy import load_later
+
+    __getattr__, __dir__ = load_later(
+        __name__,
+        {
+            "apps": ("ApiFailure",),
+            "journal": ("RecordedRequest",),
+            "rest": ("StoredFile",),
+            "server": ("FalServer",),
+            "steps": ("Bytes", "Disconnect", "Pause", "Status", "Step"),
+        },
+    )
 
 __all__ = [
     "ApiFailure",
@@ -23,25 +33,3 @@ __all__ = [
     "Step",
     "StoredFile",
 ]
-
-_MODULES = {
-    "ApiFailure": "apps",
-    "Bytes": "steps",
-    "Disconnect": "steps",
-    "FalServer": "server",
-    "Pause": "steps",
-    "RecordedRequest": "journal",
-    "Status": "steps",
-    "Step": "steps",
-    "StoredFile": "rest",
-}
-
-
-def __getattr__(name: str) -> Any:
-    from importlib import import_module
-
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f".{_MODULES[name]}", __name__), name)
-    globals()[name] = value
-    return value

@@ -33,7 +33,6 @@ from .connected import Connections
 from .inputs import PreparedInput
 from .options import Default, complete
 from .silence import SilenceLimit
-from .storage import uploader
 
 TokenProvider = Callable[[str], str | Awaitable[str]]
 """Returns a short-lived token for an app such as `owner/alias/stream`."""
@@ -139,6 +138,8 @@ class StreamCall:
         deadline = Deadline(self._response_timeout)
         request, token = self._request, None
         if self._input.uploads:
+            from .storage import uploader  # loaded only for files
+
             late = self._late("the files of the input were still being uploaded")
             request = self._with_input(await deadline.limit(self._input.resolve(uploader(self.http)), late))
         if self._auth == "token":

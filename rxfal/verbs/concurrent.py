@@ -13,7 +13,7 @@ from rxfal.reactive.concurrent import Mapped
 from rxfal.reactive.stream import Stream
 
 from .call import StreamCall, StreamOptions
-from .connected import Connected
+from .connected import Connected, Connections
 from .options import show_options
 from .stream import decoded
 
@@ -140,7 +140,7 @@ class ConcurrentVerbs(Connected):
             ['a haiku about rain', 'a haiku about tea']
         """
         if call is None and app is not None:
-            call = self._caller(app, output, options)
+            call = _caller(self._connections, app, output, options)
         elif call is None or app is not None:
             raise TypeError("map_concurrent takes an app, or call=: one of the two")
         elif options or output is not None:
@@ -149,9 +149,12 @@ class ConcurrentVerbs(Connected):
         name = "map_concurrent" if app is None else f"map_concurrent {app}"
         return concurrent.map_concurrent(inputs, call, concurrency, ordered, key=key, errors=errors, name=name)
 
-    def _caller(self, app: str, output: Any, options: StreamOptions) -> Callable[[Any], Stream[Any]]:
-        def call(item: Any) -> Stream[Any]:
-            return decoded(StreamCall(self._connections(), app, item, options), output)
 
-        call(None)  # so that what is wrong with the options is said now
-        return call
+def _caller(
+    connections: Callable[[], Connections], app: str, output: Any, options: StreamOptions
+) -> Callable[[Any], Stream[Any]]:
+    def call(item: Any) -> Stream[Any]:
+        return decoded(StreamCall(connections(), app, item, options), output)
+
+    call(None)  # so that what is wrong with the options is said now
+    return call

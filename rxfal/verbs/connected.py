@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from importlib import import_module
+from typing import Any, NamedTuple
 
 from rxfal.wire.http import Http
 from rxfal.wire.tokens import TokenCache
@@ -28,3 +29,32 @@ class Connected:
 
     def __init__(self, connections: Callable[[], Connections]) -> None:
         self._connections = connections
+
+
+def loaded_at_use(module: str, group: str, *verbs: str) -> type[Connected]:
+    """A stand-in for a group of verbs, for a client to inherit from: its module is loaded when a verb is looked up.
+
+    Args:
+        module: The module, by its full name.
+        group: The group's name there.
+        verbs: The names of its verbs.
+    """
+    return type(group, (Connected,), {verb: _AtUse(module, group) for verb in verbs})
+
+
+class _AtUse:
+    """A verb that is still to be loaded; the real one takes its place then."""
+
+    def __init__(self, module: str, group: str) -> None:
+        self._module = module
+        self._group = group
+
+    def __set_name__(self, stand_in: type, verb: str) -> None:
+        self._stand_in = stand_in
+        self._verb = verb
+
+    def __get__(self, client: object | None, kind: type | None = None) -> Any:
+        group: type = getattr(import_module(self._module), self._group)
+        verb = group.__dict__[self._verb]
+        setattr(self._stand_in, self._verb, verb)
+        return verb.__get__(client, kind)

@@ -11,14 +11,18 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, fields, is_dataclass
 from types import MappingProxyType
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from pydantic import BaseModel, RootModel
 from pydantic_core import PydanticSerializationError
 
-from rxfal.reactive.concurrent import FirstErrorTaskGroup
+from rxfal.wire.payload import is_model
 
-from .files import Upload, is_file
+from .files import is_file
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from .reading import Upload
 
 __all__ = ["PreparedInput", "Uploaded", "transform_input"]
 
@@ -103,6 +107,8 @@ class PreparedInput:
             if not find_files or not is_file(value):
                 return value
             if id(value) not in found:  # an Upload keeps its source alive, so that no other object gets this id
+                from .reading import Upload  # loaded only if there are files
+
                 found[id(value)] = Upload(value, place=_format(what, place))
             return found[id(value)]
 
@@ -133,14 +139,19 @@ class PreparedInput:
         Raises:
             TypeError: A model can't be dumped with text in place of its files.
         """
+        if not self.uploads:
+            return _dump(self._value, self._what)
+        of_uploads = {id(upload): urls[upload] for upload in self.uploads}
 
         def replace(value: Any, place: tuple[str | int, ...]) -> Any:
-            return urls[value] if isinstance(value, Upload) else value
+            return of_uploads.get(id(value), value)
 
         return _dump(_rebuild(self._value, replace, ()), self._what)
 
 
 async def _gather(uploads: tuple[Upload, ...], upload: Callable[[Upload], Awaitable[str]]) -> dict[Upload, str]:
+    from rxfal.reactive.concurrent import FirstErrorTaskGroup  # loaded only if there are files
+
     urls: dict[Upload, str] = {}
     slots = asyncio.Semaphore(MAX_CONCURRENT_UPLOADS)
 
@@ -161,7 +172,7 @@ def _rebuild(value: Any, leaf: Callable[[Any, tuple[str | int, ...]], Any], plac
     """A copy of the value, with `leaf(item, place)` for everything that holds no other values."""
     if type(value) in _PLAIN:
         return value
-    if isinstance(value, BaseModel):
+    if is_model(value):
         return value.model_copy(
             update={name: _rebuild(item, leaf, (*place, name)) for name, item in _fields_of(value).items()}
         )
@@ -184,6 +195,8 @@ def _rebuild(value: Any, leaf: Callable[[Any, tuple[str | int, ...]], Any], plac
 
 def _fields_of(model: BaseModel) -> dict[str, Any]:
     """The values that a dump of the model would show: extras, and fields that were set and are not excluded."""
+    from pydantic import RootModel  # loaded only if there are models
+
     if isinstance(model, RootModel):
         return {"root": cast(RootModel[Any], model).root}
     fields = type(model).model_fields
@@ -196,7 +209,7 @@ def _fields_of(model: BaseModel) -> dict[str, Any]:
 
 def _dump(value: Any, place: str) -> Any:
     """The rebuilt value with models and dataclasses as dicts. What JSON can't carry stays, to be named in an error."""
-    if isinstance(value, BaseModel):
+    if is_model(value):
         try:
             # Without warnings: a field declared as a path or as bytes now holds a URL, as intended.
             return value.model_dump(by_alias=True, exclude_unset=True, warnings=False)

@@ -24,21 +24,18 @@ from rxfal.wire.http import Http, Request
 from rxfal.wire.payload import encode_json
 
 from .connected import Connected
-from .files import BLOCK_SIZE, Contents, File, FileSource, Upload
-from .inputs import Uploaded, transform_input
+from .files import File, FileSource
+from .inputs import Uploaded
+from .reading import BLOCK_SIZE, Contents, Upload
 
 __all__ = [
     "Access",
     "AccessRule",
-    "File",
     "Keep",
     "Lifecycle",
     "StorageVerbs",
-    "Upload",
     "UploadProgress",
     "UploadStream",
-    "Uploaded",
-    "transform_input",
     "uploader",
 ]
 

@@ -6,18 +6,20 @@ real payloads of models.
 
 import json
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
-import pydantic
-from pydantic import BaseModel, TypeAdapter
-from pydantic_core import PydanticSerializationError, from_json, to_json
+from pydantic_core import PydanticSerializationError, ValidationError, from_json, to_json
 
 from rxfal.errors import DecodeError
 from rxfal.wire.masking import without_queries
 
-__all__ = ["PayloadDecoder", "encode_json"]
+if TYPE_CHECKING:
+    from pydantic import BaseModel, TypeAdapter
+
+__all__ = ["PayloadDecoder", "encode_json", "is_model"]
 
 
 class PayloadDecoder:
@@ -72,18 +74,20 @@ class PayloadDecoder:
             error: What it raised.
         """
         adapter = self._adapter
-        if adapter is None or not isinstance(error, pydantic.ValidationError):
+        if adapter is None or not isinstance(error, ValidationError):
             return _second_reading(data, self._endpoint, error)
         if not _is_no_json(error):
             raise _misfit(error, self._output, data, self._endpoint) from error
         value = _second_reading(data, self._endpoint, error)
         try:
             return _validated(adapter, value)
-        except pydantic.ValidationError as misfit:
+        except ValidationError as misfit:
             raise _misfit(misfit, self._output, data, self._endpoint) from misfit
 
 
-def _adapter(output: Any) -> TypeAdapter[Any]:
+def _adapter(output: Any) -> "TypeAdapter[Any]":
+    from pydantic import TypeAdapter  # a fifth of the time that it takes to import rxfal, and mostly not needed
+
     wrong = f"output is a pydantic model or another type, not {output!r:.80}"
     if isinstance(output, str):  # which pydantic would look up, later and elsewhere
         raise TypeError(wrong)
@@ -105,12 +109,12 @@ def _second_reading(data: bytes, endpoint: str | None, first: ValueError) -> Any
         raise DecodeError(f"not JSON: {_short(data)}", data=data, endpoint=endpoint) from first
 
 
-def _validated(adapter: TypeAdapter[Any], value: Any) -> Any:
+def _validated(adapter: "TypeAdapter[Any]", value: Any) -> Any:
     """Validate values of the second reading by the rules for JSON, where text may be a date and a list a tuple."""
     try:
         text = json.dumps(value, ensure_ascii=False).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         return adapter.validate_json(text)
-    except pydantic.ValidationError as error:
+    except ValidationError as error:
         if not _is_no_json(error):
             raise
     except RecursionError:
@@ -118,11 +122,11 @@ def _validated(adapter: TypeAdapter[Any], value: Any) -> Any:
     return adapter.validate_python(value)  # too deep for the parser
 
 
-def _is_no_json(error: pydantic.ValidationError) -> bool:
+def _is_no_json(error: ValidationError) -> bool:
     return error.errors(include_url=False, include_context=False, include_input=False)[0]["type"] == "json_invalid"
 
 
-def _misfit(error: pydantic.ValidationError, output: Any, data: bytes, endpoint: str | None) -> DecodeError:
+def _misfit(error: ValidationError, output: Any, data: bytes, endpoint: str | None) -> DecodeError:
     first = error.errors(include_url=False, include_input=False)[0]
     place = ".".join(map(str, first["loc"])) or "the value"
     name = output.__name__ if isinstance(output, type) else str(output)
@@ -131,6 +135,12 @@ def _misfit(error: pydantic.ValidationError, output: Any, data: bytes, endpoint:
 
 def _short(data: bytes) -> str:
     return without_queries(repr(data[:80])) + (f" and {len(data) - 80} bytes more" if len(data) > 80 else "")
+
+
+def is_model(value: Any) -> "TypeGuard[BaseModel]":
+    """Whether a value is a pydantic model. Whoever has one has loaded what models are made of; others need not."""
+    models = sys.modules.get("pydantic.main")
+    return models is not None and isinstance(value, models.BaseModel)
 
 
 def encode_json(value: Any, *, what: str = "input") -> bytes:
@@ -177,7 +187,7 @@ def _plain(value: Any, place: str, parents: tuple[int, ...]) -> Any:
     if id(value) in parents:
         raise TypeError(f"{place} contains itself, which JSON can't carry")
     inside = (*parents, id(value))
-    if isinstance(value, BaseModel):
+    if is_model(value):
         dumped: dict[str, Any] = value.model_dump(by_alias=True, exclude_unset=True)
         return {name: _plain(item, f"{place}.{name}", inside) for name, item in dumped.items()}
     if is_dataclass(value) and not isinstance(value, type):

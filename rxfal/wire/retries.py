@@ -6,13 +6,14 @@ Knows errors and the clock; it does not know what is sent.
 import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TypeVar
-
-import stamina
+from typing import TYPE_CHECKING, TypeVar
 
 from rxfal.errors import ApiError, StreamTimeoutError, TransportError, in_seconds
 from rxfal.wire.deadline import Deadline
 from rxfal.wire.request import Request
+
+if TYPE_CHECKING:
+    import stamina
 
 __all__ = ["retried"]
 
@@ -42,7 +43,9 @@ async def retried(once: Callable[[], Awaitable[_T]], request: Request, deadline:
     raise AssertionError("retries end with a result or an error")
 
 
-def _attempts(request: Request, deadline: Deadline, most: int) -> AsyncIterator[stamina.Attempt]:
+def _attempts(request: Request, deadline: Deadline, most: int) -> "AsyncIterator[stamina.Attempt]":
+    import stamina  # loaded only for something to try again
+
     worth = _never_started if request.retry == "never-started" else _worth_another_try
     failed = 0
 

@@ -92,11 +92,3 @@ def test_the_fixtures_serve_sync_and_async_tests(tmp_path: Path):
     )
     assert "10 passed" in done.stdout, done.stdout + done.stderr
     assert done.returncode == 0
-
-
-def test_loading_the_plugin_loads_no_server():
-    code = (
-        "import sys, rxfal.testing.plugin; print('aiohttp.web' in sys.modules, 'rxfal.testing.server' in sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout == "False False\n"

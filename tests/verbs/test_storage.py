@@ -20,16 +20,14 @@ from rxfal.reactive.iterate import iterate
 from rxfal.testing import FalServer
 from rxfal.verbs import storage
 from rxfal.verbs.connected import Connections
-from rxfal.verbs.files import BLOCK_SIZE
-from rxfal.verbs.inputs import PreparedInput
+from rxfal.verbs.inputs import PreparedInput, Uploaded, transform_input
+from rxfal.verbs.reading import BLOCK_SIZE
 from rxfal.verbs.storage import (
     Access,
     Lifecycle,
     StorageVerbs,
-    Uploaded,
     UploadProgress,
     UploadStream,
-    transform_input,
     uploader,
 )
 from rxfal.wire.config import Config

@@ -16,9 +16,10 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, RootModel, field_serializer
 
 from rxfal.errors import FalError
-from rxfal.verbs import files
-from rxfal.verbs.files import File, Upload
+from rxfal.verbs import reading
+from rxfal.verbs.files import File
 from rxfal.verbs.inputs import MAX_CONCURRENT_UPLOADS, PreparedInput, Uploaded, transform_input
+from rxfal.verbs.reading import Upload
 from rxfal.wire.payload import encode_json
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(8)
@@ -364,7 +365,7 @@ async def test_an_open_file_can_be_in_several_inputs_at_once() -> None:
     await asyncio.gather(*(transform_input({"file": file}, upload) for _ in range(4)))
     assert file.tell() == 1
     gc.collect()
-    assert not files._locks  # a lock lives no longer than its use
+    assert not reading._locks  # a lock lives no longer than its use
 
 
 @pytest.mark.parametrize("kind", [tempfile.TemporaryFile, tempfile.NamedTemporaryFile, tempfile.SpooledTemporaryFile])

@@ -1,0 +1,149 @@
+"""What a program loads: nothing of what it does not use, and yet every name is where it was."""
+
+import inspect
+import os
+import pickle
+import pydoc
+import subprocess
+import sys
+import typing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import rxfal
+import rxfal.testing
+
+ROOT = Path(__file__).parent.parent
+
+A_STREAM = "import rxfal; rxfal.stream('fal-ai/any-llm', {'prompt': 'a haiku', 'parts': [1, {'deep': None}]})"
+
+
+def loaded_by(code: str) -> set[str]:
+    """The modules that are there after some code has run in an interpreter of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"],
+        env=os.environ | {"FAL_KEY": "key", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return set(done.stdout.split())
+
+
+def ours(modules: set[str]) -> set[str]:
+    return {module for module in modules if module.partition(".")[0] == "rxfal"}
+
+
+def test_importing_rxfal_loads_no_dependency_and_nothing_of_rxfal():
+    modules = loaded_by("import rxfal")
+    assert ours(modules) == {"rxfal", "rxfal._lazy", "rxfal._version"}
+    assert modules & {"aiohttp", "asyncio", "pydantic", "pydantic_core", "reactivex", "stamina", "yarl"} == set()
+
+
+def test_streaming_loads_nothing_for_files_for_many_inputs_or_for_retries():
+    modules = loaded_by(A_STREAM)
+    assert {"aiohttp", "reactivex", "rxfal.verbs.stream"} <= modules
+    assert modules & {"stamina", "tenacity"} == set()
+    unused = {"rxfal.verbs.storage", "rxfal.verbs.reading", "rxfal.verbs.concurrent", "rxfal.reactive.concurrent"}
+    unused |= {"rxfal.cli", "rxfal.operators", "rxfal.reactive.merge", "rxfal.testing", "rxfal.verbs.text"}
+    assert modules & unused == set()
+
+
+def test_an_error_of_rxfal_can_be_named_without_what_sends_requests():
+    modules = loaded_by("import rxfal; rxfal.ApiError, rxfal.errors.FalError")
+    assert ours(modules) == {"rxfal", "rxfal._lazy", "rxfal._version", "rxfal.errors"}
+
+
+def test_a_run_of_pytest_that_does_not_use_the_plugin_loads_nothing_for_it(tmp_path: Path):
+    test = tmp_path / "test_other.py"
+    test.write_text("""
+import sys
+
+def test_other(request):
+    assert request.config.pluginmanager.has_plugin("rxfal.testing.plugin")
+    ours = {module for module in sys.modules if module.partition(".")[0] == "rxfal"}
+    assert ours == {"rxfal", "rxfal._lazy", "rxfal._version", "rxfal.testing", "rxfal.testing.plugin"}
+    assert not {"aiohttp", "asyncio", "pydantic", "reactivex", "stamina"} & sys.modules.keys()
+""")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "rxfal.testing.plugin", "--rootdir", str(tmp_path), str(test)],
+        env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(ROOT)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert "1 passed" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("package", [rxfal, rxfal.testing])
+def test_a_package_shows_all_its_names_and_has_no_others(package: Any):
+    assert set(package.__all__) <= set(dir(package))
+    for name in package.__all__:
+        assert getattr(package, name) is vars(package)[name], "looked up once, a name is there for good"
+    with pytest.raises(AttributeError, match=f"module '{package.__name__}' has no attribute 'strem'"):
+        _ = package.strem
+
+
+def test_everything_can_be_imported_with_a_star():
+    names: dict[str, Any] = {}
+    exec("from rxfal import *", names)
+    assert set(rxfal.__all__) <= names.keys()
+    assert names["stream"] == rxfal.stream
+
+
+def test_modules_are_attributes_without_an_import_of_their_own():
+    code = "import rxfal; print(rxfal.errors.__name__, rxfal.operators.__name__)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "rxfal.errors rxfal.operators\n"
+
+
+VERBS = ["map_concurrent", "stream", "stream_events", "upload"]
+
+
+@pytest.mark.parametrize("name", VERBS)
+@pytest.mark.parametrize("holder", ["module", "class", "client"])
+def test_a_verb_is_itself_wherever_it_is_looked_up(name: str, holder: str):
+    with rxfal.Client("key") as client:
+        verb = getattr({"module": rxfal, "class": rxfal.Client, "client": client}[holder], name)
+    assert (verb.__name__, verb.__module__.rpartition(".")[0]) == (name, "rxfal.verbs")
+    assert "self" not in inspect.signature(verb).parameters or holder == "class"
+    assert typing.get_type_hints(verb)["return"] is not None
+    assert verb.__doc__.splitlines()[0] in pydoc.render_doc(verb)
+
+
+def test_a_client_shows_every_verb():
+    verbs = {name for name, value in inspect.getmembers(rxfal.Client, inspect.isfunction) if not name.startswith("_")}
+    assert verbs == {*VERBS, "close", "aclose"}
+    assert all(f" {name}(" in pydoc.render_doc(rxfal.Client, renderer=pydoc.plaintext) for name in VERBS)
+
+
+def test_a_client_of_ones_own_can_go_on_from_a_verb():
+    class Loud(rxfal.Client):
+        def upload(self, file: Any, **options: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+            return super().upload(file, name="LOUD.TXT", **options)
+
+    with Loud("key") as client:
+        assert client.upload(b"hello").name == "upload LOUD.TXT"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        rxfal.Lifecycle.of("1h"),
+        rxfal.Mapped(1, 2),
+        rxfal.ServerSentEvent(data="hello"),
+        rxfal.Tagged("one", 1),
+        rxfal.Uploaded("https://example.com/a", "a", "text/plain", 1),
+        rxfal.UploadProgress(1, 2),
+    ],
+)
+def test_a_value_arrives_whole_in_a_process_that_has_loaded_nothing(value: Any):
+    code = "import pickle, sys; print(repr(pickle.load(sys.stdin.buffer)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, input=pickle.dumps(value), capture_output=True, check=True
+    )
+    assert done.stdout.decode().strip() == repr(value)
