@@ -1,6 +1,7 @@
 """Over TLS: a company's own CA, and the backup hosts of fal, which only a certificate for their names can play."""
 
 import asyncio
+import errno
 import logging
 import socket
 import ssl
@@ -176,7 +177,8 @@ async def test_where_fal_can_not_be_reached_its_backup_host_is(
         async with connections(trusting) as http:
             request = request_to(f"https://{host}", method="POST", body=b'{"prompt": "x"}')
             request.url = request.url.with_query(fal_webhook="https://mine.example/hook")
-            assert await http.fetch(request) == b"done"
+            async with asyncio.timeout(10):  # and not after the 30 seconds of connect_timeout
+                assert await http.fetch(request) == b"done"
     head, _, body = server.requests[0].partition(b"\r\n\r\n")
     assert head.startswith(b"POST /owner/alias?fal_webhook=https://mine.example/hook HTTP/1.1\r\n")
     assert f"Host: {backup}".encode() in head
@@ -242,6 +244,29 @@ async def test_once_fal_was_reached_its_backup_host_is_not_called(
     assert backup.requests == []
 
 
+async def test_a_connection_that_times_out_after_the_request_was_sent_leads_to_no_other_host(
+    authority: trustme.CA,
+    trusting: ssl.SSLContext,
+    ports: dict[str, int | None],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+):
+    async def lost(response: aiohttp.ClientResponse, connection: object) -> None:
+        raise OSError(errno.ETIMEDOUT, "Connection timed out")
+
+    monkeypatch.setattr(aiohttp.ClientResponse, "start", lost)
+    async with (
+        secure(authority, "fal.run") as fal,
+        secure(authority, "falrun.com") as backup,
+        connections(trusting) as http,
+    ):
+        ports |= {"fal.run": fal.port, "falrun.com": backup.port}
+        with pytest.raises(TransportError) as caught:
+            await http.fetch(request_to("https://fal.run", method="POST", body=b"{}"))
+    assert (caught.value.kind, caught.value.outcome_unknown) == ("timeout", True)
+    assert "trying" not in caplog.text
+
+
 async def test_a_wrong_certificate_leads_to_no_other_host(
     authority: trustme.CA, trusting: ssl.SSLContext, ports: dict[str, int | None]
 ):
@@ -280,13 +305,14 @@ async def test_other_servers_have_no_backup_host(
 
 
 async def test_behind_a_fal_proxy_the_proxy_is_what_can_not_be_reached(
-    authority: trustme.CA, trusting: ssl.SSLContext, ports: dict[str, int | None]
+    authority: trustme.CA, trusting: ssl.SSLContext, ports: dict[str, int | None], caplog: pytest.LogCaptureFixture
 ):
     async with secure(authority, "falrun.com") as backup, connections(trusting, proxy_url="https://mine.test") as http:
         ports["falrun.com"] = backup.port
         with pytest.raises(TransportError, match=r"mine\.test"):
             await http.fetch(request_to("https://fal.run"))
     assert backup.requests == []
+    assert "trying" not in caplog.text
 
 
 async def test_with_a_token_the_backup_host_gets_it(
