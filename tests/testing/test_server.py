@@ -238,4 +238,6 @@ def test_nothing_is_left_behind_under_the_interpreters_strictest_eyes():
     done = subprocess.run(
         [sys.executable, "-X", "dev", "-W", "error", "-c", SCRIPT], cwd=root, capture_output=True, text=True, timeout=60
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    # In development mode asyncio reports what takes 0.1 s, which on a busy machine may be anything.
+    complaints = [text for text in done.stderr.splitlines() if not text.startswith("Executing <")]
+    assert (done.returncode, complaints) == (0, [])
