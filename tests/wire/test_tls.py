@@ -323,3 +323,24 @@ async def test_with_a_token_the_backup_host_gets_it(
         await http.fetch(request_to("https://fal.run", token=SecretStr("a-long-token")))
     assert b"?fal_jwt_token=a-long-token " in backup.requests[0]
     assert b"Authorization" not in backup.requests[0]
+
+
+async def test_leaving_a_response_early_closes_its_connection_at_once(authority: trustme.CA, trusting: ssl.SSLContext):
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(context)
+
+    async def serve(reader: Reader, writer: Writer) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
+        await reader.read()  # what a client says at the end, it waits for in vain
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context) as listener:
+        url = f"https://localhost:{listener.sockets[0].getsockname()[1]}"
+        async with connections(trusting, base_url=url) as http:
+            async with http.exchange(request_to(url)) as response:
+                assert await response.read_chunk() == b"one"
+                (connection,) = (await http._sessions.get()).client.connector._acquired
+                raw = connection.transport.get_extra_info("socket")
+            await asyncio.sleep(0)
+            assert raw.fileno() == -1
