@@ -15,7 +15,10 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 __all__ = ["Connection", "use_for"]
 
-_USED_OF_AIOHTTP = ("_exception", "_parser", "_payload", "abort", "feed_data", "set_response_params", "upgraded")
+_USED_OF_AIOHTTP = (
+    *("_exception", "_parser", "_payload", "_reading_paused", "_upgraded"),
+    *("abort", "feed_data", "resume_reading", "set_response_params"),
+)
 _END_OF_HEAD = b"\r\n\r\n"
 
 
@@ -51,25 +54,35 @@ class Connection(ResponseHandler):
         request, so the connection is closed. aiohttp would keep it, and take those bytes for the answer to the next
         request.
         """
-        if self.upgraded or self._parser is None:
-            super().data_received(data)
-            return
-        while not self._answered and _END_OF_HEAD in data and not self._is_broken():
-            head, _, data = data.partition(_END_OF_HEAD)
-            super().data_received(head + _END_OF_HEAD)
         body = self._payload
-        if not self._answered or body is None:
-            if not self._is_broken():
-                super().data_received(data)
-        elif not body.is_eof():
+        if self._upgraded or self._parser is None:
+            super().data_received(data)
+        elif not self._answered:
+            self._head_received(data)
+        elif body is None or body.is_eof():
+            if data:
+                self.close()
+        else:
             super().data_received(data)
             if body.is_eof():
                 if self._payload is not body or self._has_begun_another():
                     self.close()
-            elif self._is_broken():
+            elif self._exception is not None and self._is_broken():
                 _fail(body, self._exception)
-        elif data:
-            self.close()
+
+    def _head_received(self, data: bytes) -> None:
+        while not self._answered and _END_OF_HEAD in data and not self._is_broken():
+            head, _, data = data.partition(_END_OF_HEAD)
+            super().data_received(head + _END_OF_HEAD)
+        if self._answered:
+            self.data_received(data)
+        elif not self._is_broken():
+            super().data_received(data)
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """Go on where `pause_reading` stopped. aiohttp asks for it after every chunk of a body, mostly in vain."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
 
     def _is_broken(self) -> bool:
         return isinstance(self._exception, HttpProcessingError)
