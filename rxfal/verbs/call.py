@@ -145,12 +145,12 @@ class StreamCall:
         if self._auth == "token":
             token = await deadline.limit(self._token(), self._late("the short-lived token had not come"))
             request = replace(request, auth=False, token=token)
-        request_id: str | None = None
+        opened: Response | None = None
         try:
             async with self.http.exchange(request, deadline) as response:
-                request_id = response.request_id
+                opened = response
                 if response.status == 204:
-                    raise ApiError("the response body is empty (204)", status=400, request_id=request_id)
+                    raise ApiError("the response body is empty (204)", status=400)
                 self._tell_that_it_opened(response)
                 try:
                     yield response
@@ -162,7 +162,10 @@ class StreamCall:
             if error.__suppress_context__ and isinstance(error, DecodeError):
                 error.__context__ = None  # that one quotes a secret
             error.endpoint = error.endpoint or self.endpoint.id
-            error.request_id = error.request_id or request_id
+            if opened is not None:
+                error.request_id = error.request_id or opened.request_id
+                if isinstance(error, ApiError):
+                    error.address = error.address or opened.address
             if token is not None and isinstance(error, ApiError) and error.status == 401:
                 self._tokens.forget(self.endpoint.alias, token)  # the next subscription gets a new one
             raise

@@ -31,19 +31,20 @@ class Response:
         status: The HTTP status.
         headers: The headers.
         request_id: fal's id for the request (`x-fal-request-id`), if there is one.
+        address: Host and port of the server.
         content_type: The media type, without parameters.
         sent: The credential that the request carried.
         secrets: The secrets of the request, in case the response repeats them.
     """
 
     __slots__ = (
-        "_address",
         "_client_is_closed",
         "_content",
         "_decompressor",
         "_endpoint",
         "_max_body_size",
         "_raw",
+        "address",
         "content_type",
         "headers",
         "request_id",
@@ -66,7 +67,7 @@ class Response:
         self._raw = raw
         self._content = raw.content
         self._endpoint = endpoint
-        self._address = address
+        self.address = address
         self._max_body_size = max_body_size
         self._client_is_closed = client_is_closed
         self.sent: Sent = sent
@@ -107,7 +108,7 @@ class Response:
             failure, cause = transport_error(
                 error,
                 endpoint=self._endpoint,
-                address=self._address,
+                address=self.address,
                 secrets=self.secrets,
                 client_closed=self._client_is_closed(),
             )

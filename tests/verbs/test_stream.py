@@ -544,6 +544,19 @@ async def test_silence_ends_the_stream_and_the_request(server: FalServer, client
     assert server.requests[0].dropped
 
 
+async def test_a_silence_names_the_server_and_the_request(
+    server: FalServer, client: rxfal.Client, clock: Clock
+) -> None:
+    pause = Pause()
+    server.script("me/silent", [NAMED, sse(1), pause])
+    failing = asyncio.ensure_future(failure_of(client.stream("me/silent", timeout=60), rxfal.StreamTimeoutError))
+    await pause.reached()
+    await client_has_read()
+    await clock.advance(61)
+    _, error = await failing
+    assert str(error).endswith(f"(status 408, request r-1), from 127.0.0.1:{server.port}")
+
+
 async def test_without_a_timeout_a_silence_may_last(server: FalServer, client: rxfal.Client, clock: Clock) -> None:
     pause = Pause()
     server.script("me/silent", [sse(1), pause, sse(2)])
