@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Self
 from rxfal.verbs.connected import Connections, loaded_at_use
 from rxfal.verbs.stream import StreamVerbs
 from rxfal.wire.config import Config
-from rxfal.wire.credentials import Credentials, KeySource, hidden
+from rxfal.wire.credentials import Credentials, KeySource
 from rxfal.wire.http import Http
+from rxfal.wire.masking import hidden
 from rxfal.wire.tokens import TokenCache
 
 if TYPE_CHECKING:

@@ -1,6 +1,7 @@
 """The whole of rxfal as its users run it: scripts without a warning, a thousand streams, bounded memory, no secrets."""
 
 import asyncio
+import dataclasses
 import logging
 import resource
 import subprocess
@@ -258,7 +259,7 @@ async def test_no_secret_is_shown_anywhere(caplog: pytest.LogCaptureFixture, unu
         for base_url in urls:
             config = rxfal.Config(base_url=base_url, max_attempts=1, key=SecretStr(key))
             async with rxfal.Client(config=config) as by_config, rxfal.Client(key, config=config) as client:
-                shown += map(repr, (by_config, client, config, client.__dict__, config.model_dump()))
+                shown += map(repr, (by_config, client, config, client.__dict__, dataclasses.asdict(config)))
                 for app in ("denied", "error", "bad", "cut", "reset", "moved", "silent", "unknown"):
                     for options in ({}, {"auth": "token", "token_provider": lambda _: token}):
                         stream = client.stream(f"me/{app}", timeout=0.05, **options)

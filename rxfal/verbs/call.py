@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Annotated, Any, Literal, NamedTuple, TypedDict, cast
 
 from multidict import CIMultiDict
-from pydantic import SecretStr
 
 from rxfal.errors import (
     ApiError,
@@ -27,6 +26,7 @@ from rxfal.wire.deadline import Deadline
 from rxfal.wire.endpoints import Endpoint, encode_query
 from rxfal.wire.failures import unshown
 from rxfal.wire.http import Request, Response
+from rxfal.wire.masking import SecretStr
 from rxfal.wire.payload import encode_json
 
 from .connected import Connections

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast, get_args
 
-from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 from reactivex import abc
 from yarl import URL
 
@@ -21,6 +21,7 @@ from rxfal.reactive.stream import Stream, create
 from rxfal.wire.config import Config
 from rxfal.wire.endpoints import may_take_upload
 from rxfal.wire.http import Http, Request
+from rxfal.wire.masking import SecretStr
 from rxfal.wire.payload import encode_json
 
 from .connected import Connected

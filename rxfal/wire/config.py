@@ -8,19 +8,13 @@ import re
 import ssl
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Annotated, Any, Self, cast
+from dataclasses import dataclass, fields
+from typing import Any, Self, cast
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    InstanceOf,
-    SecretStr,
-    model_validator,
-)
+from pydantic_core import SchemaValidator, core_schema
 from yarl import URL
+
+from rxfal.wire.masking import Secret, SecretStr, hidden
 
 __all__ = ["Config", "address_of", "key_from_env", "where_a_key_goes"]
 
@@ -64,16 +58,21 @@ def _checked_host(host: Any) -> str:
     return host.lower()
 
 
-def _checked_key(value: SecretStr | None) -> SecretStr | None:
+def _checked_key(value: Any) -> SecretStr | None:
     """Empty counts as unset, because shells and CI systems set variables to nothing."""
-    text = value.get_secret_value().strip() if value else ""
+    key = hidden(value)
+    if not isinstance(key, SecretStr):
+        raise ValueError("a key is a text or a SecretStr")
+    text = key.get_secret_value().strip()
     return SecretStr(text) if text else None
 
 
-_Url = Annotated[str, AfterValidator(_checked_url)]
+_LEFT_OUT = cast(str, None)
+"""Of an address: fal's own, or what follows from `base_url`."""
 
 
-class Config(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class Config:
     """Where fal is, what may be sent there, and the limits that apply. Immutable.
 
     `base_url` points everything at another server, such as the embedded one: direct calls go to `{base_url}`, the queue
@@ -111,34 +110,33 @@ class Config(BaseModel):
         SecretStr('**********')
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    base_url: str | None = None
+    run_url: str = _LEFT_OUT
+    queue_url: str = _LEFT_OUT
+    rest_url: str = _LEFT_OUT
+    key: Secret | None = None
+    proxy_url: str | None = None
+    trusted_hosts: frozenset[str] = frozenset()
+    ssl_context: ssl.SSLContext | None = None
+    connect_timeout: float = 30.0
+    request_timeout: float = 60.0
+    max_event_size: int = 64 * 2**20
+    max_body_size: int = 64 * 2**20
+    max_attempts: int = 4
 
-    base_url: _Url | None = None
-    run_url: _Url = "https://fal.run"
-    queue_url: _Url = "https://queue.fal.run"
-    rest_url: _Url = "https://rest.fal.ai"
-    key: Annotated[SecretStr | None, AfterValidator(_checked_key)] = None
-    proxy_url: _Url | None = None
-    trusted_hosts: Annotated[frozenset[str], BeforeValidator(_checked_hosts)] = frozenset()
-    ssl_context: InstanceOf[ssl.SSLContext] | None = None
-    connect_timeout: float = Field(default=30.0, gt=0, allow_inf_nan=False)
-    request_timeout: float = Field(default=60.0, gt=0, allow_inf_nan=False)
-    max_event_size: int = Field(default=64 * 2**20, gt=0)
-    max_body_size: int = Field(default=64 * 2**20, gt=0)
-    max_attempts: int = Field(default=4, ge=1)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _derive_addresses(cls, values: Any) -> Any:
-        if not isinstance(values, dict):
-            return values
-        given = {name: value for name, value in cast(dict[str, Any], values).items() if value is not None}
-        base = given.get("base_url")
-        if isinstance(base, str):
+    def __post_init__(self) -> None:
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        addresses = {
+            "run_url": "https://fal.run",
+            "queue_url": "https://queue.fal.run",
+            "rest_url": "https://rest.fal.ai",
+        }
+        if isinstance(self.base_url, str):
             with suppress(ValueError):  # the field's own check raises it, with the field's name
-                base = _checked_url(base)
-                given = {"run_url": base, "queue_url": f"{base}/queue", "rest_url": f"{base}/rest"} | given
-        return given
+                base = _checked_url(self.base_url)
+                addresses = {"run_url": base, "queue_url": f"{base}/queue", "rest_url": f"{base}/rest"}
+        defaults = {each.name: each.default for each in fields(self) if each.default is not None}
+        vars(self).update(_checks.validate_python(defaults | addresses | given))
 
     @classmethod
     def from_env(cls) -> Self:
@@ -163,7 +161,34 @@ class Config(BaseModel):
                 if queue_host
                 else run_host and _with_scheme(run_host).replace("://", "://queue.", 1)
             )
-        return cls.model_validate(values)
+        return cls(**values)
+
+
+_url = core_schema.no_info_after_validator_function(_checked_url, core_schema.str_schema())
+_seconds = core_schema.float_schema(gt=0, allow_inf_nan=False)
+_count = core_schema.int_schema(gt=0)
+_schemas: dict[str, core_schema.CoreSchema] = {
+    "base_url": _url,
+    "run_url": _url,
+    "queue_url": _url,
+    "rest_url": _url,
+    "key": core_schema.no_info_plain_validator_function(_checked_key),
+    "proxy_url": _url,
+    "trusted_hosts": core_schema.no_info_plain_validator_function(_checked_hosts),
+    "ssl_context": core_schema.is_instance_schema(ssl.SSLContext),
+    "connect_timeout": _seconds,
+    "request_timeout": _seconds,
+    "max_event_size": _count,
+    "max_body_size": _count,
+    "max_attempts": _count,
+}
+# Of pydantic its engine alone: loading what makes a `BaseModel` would take as long as the rest of a first stream.
+_checks = SchemaValidator(
+    core_schema.typed_dict_schema(
+        {name: core_schema.typed_dict_field(schema, required=False) for name, schema in _schemas.items()}
+    ),
+    core_schema.CoreConfig(title="Config", hide_input_in_errors=True),
+)
 
 
 def address_of(url: URL, config: Config) -> str:

@@ -9,17 +9,16 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, TypeVar
 
-from pydantic import SecretStr
-
 from rxfal.errors import CredentialsError
 from rxfal.wire.config import Config, key_from_env
 from rxfal.wire.login import Login, PostForm
+from rxfal.wire.masking import Secret, SecretStr, hidden
 
-__all__ = ["Credential", "Credentials", "KeySource", "ask", "hidden"]
+__all__ = ["Credential", "Credentials", "KeySource", "ask"]
 
 _T = TypeVar("_T")
 
-KeySource = str | SecretStr | Callable[[], str | SecretStr | Awaitable[str | SecretStr]] | None
+KeySource = str | Secret | Callable[[], str | Secret | Awaitable[str | Secret]] | None
 """A key or token, or a function, sync or async, that returns one; None if there is none."""
 
 
@@ -110,11 +109,6 @@ class Credentials:
         """The last credential was refused: look for a login again."""
         if isinstance(self._source, Login):
             self._source.forget()
-
-
-def hidden(given: _T | str) -> _T | SecretStr:
-    """A text as a secret; everything else unchanged."""
-    return SecretStr(given) if isinstance(given, str) else given
 
 
 async def ask(function: Callable[..., Any], *args: Any, what: str, endpoint: str | None = None) -> SecretStr:

@@ -13,7 +13,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 from multidict import CIMultiDict
-from pydantic import SecretStr
 from yarl import URL
 
 from rxfal._version import __version__
@@ -24,7 +23,7 @@ from rxfal.wire.credentials import Credentials
 from rxfal.wire.deadline import Deadline
 from rxfal.wire.endpoints import backup_of, may_see_credential
 from rxfal.wire.failures import error_from_response, transport_error, unshown
-from rxfal.wire.masking import Secrets
+from rxfal.wire.masking import Secrets, SecretStr
 from rxfal.wire.payload import PayloadDecoder
 from rxfal.wire.request import TARGET, Outgoing, Request, text_of
 from rxfal.wire.response import Response

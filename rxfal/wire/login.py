@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, cast
 
-from pydantic import SecretStr
-
 from rxfal.errors import ApiError, CredentialsError
 from rxfal.wire.flights import Flights
+from rxfal.wire.masking import SecretStr
 
 __all__ = ["Login", "PostForm"]
 

@@ -1,23 +1,75 @@
-"""Keeps secrets out of messages, reprs, log lines and tracebacks.
-
-Pure functions over text.
-"""
+"""Keeps secrets out of messages, reprs, log lines and tracebacks."""
 
 import json
 import re
 from collections.abc import Iterable
 from functools import cached_property
 from itertools import takewhile
-from typing import Any, cast
+from typing import Any, Protocol, TypeVar, cast
 from urllib.parse import quote
 
 from pydantic_core import from_json, to_json
 from yarl import URL
 
-__all__ = ["Secrets", "without_queries"]
+__all__ = ["Secret", "SecretStr", "Secrets", "hidden", "without_queries"]
+
+_T = TypeVar("_T")
 
 _SHORTEST = 6  # characters; anything shorter is no secret, and masking it would remove words from messages
 _PIECE = 8  # characters by which the beginning or the end of a longer secret is recognised
+
+
+class Secret(Protocol):
+    """A text that is not shown: a `SecretStr`, or pydantic's class of that name."""
+
+    def get_secret_value(self) -> str:
+        """The text itself. Don't give it a name: tracebacks can show local variables."""
+        ...
+
+
+class SecretStr:
+    """A text that its repr does not show, as pydantic's class of that name.
+
+    It takes as long to load pydantic's types as all the rest that a first stream loads of rxfal.
+
+    Args:
+        text: The text.
+
+    Examples:
+        >>> secret = SecretStr("a key")
+        >>> secret, secret.get_secret_value()
+        (SecretStr('**********'), 'a key')
+    """
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def get_secret_value(self) -> str:
+        """The text itself."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return f"SecretStr({str(self)!r})"
+
+    def __str__(self) -> str:
+        return "**********" if self._text else ""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SecretStr) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+
+def hidden(given: _T | str | Secret) -> _T | SecretStr:
+    """A text, or a secret of another kind, as a `SecretStr`, and anything else as it is."""
+    if isinstance(given, str):
+        return SecretStr(given)
+    if hasattr(given, "get_secret_value"):
+        return SecretStr(cast(Secret, given).get_secret_value())
+    return cast(Any, given)
 
 
 class Secrets:

@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 from typing import Literal, Self
 
 from multidict import CIMultiDict
-from pydantic import SecretStr
 from yarl import URL
 
 from rxfal.wire.credentials import Credential
 from rxfal.wire.failures import Sent
-from rxfal.wire.masking import Secrets, without_queries
+from rxfal.wire.masking import Secrets, SecretStr, without_queries
 
 __all__ = ["TARGET", "Body", "Outgoing", "Request", "text_of"]
 

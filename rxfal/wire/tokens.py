@@ -6,13 +6,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
-from pydantic import SecretStr
 from yarl import URL
 
 from rxfal.errors import CredentialsError, DecodeError
 from rxfal.wire.credentials import Credential
 from rxfal.wire.flights import Flights
 from rxfal.wire.http import Http, Request
+from rxfal.wire.masking import SecretStr
 from rxfal.wire.payload import encode_json
 
 __all__ = ["TokenCache"]
