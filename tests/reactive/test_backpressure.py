@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import aclosing
 from typing import Any
 
@@ -18,8 +18,10 @@ from rxfal.reactive.gate import DemandGate
 from rxfal.reactive.iterate import BUFFER_SIZE, iterate
 from rxfal.reactive.merge import merge
 from rxfal.reactive.reader import Sink
-from rxfal.reactive.stream import Stream, create, from_observable
+from rxfal.reactive.stream import Stream, create
 from tests.reactive.sources import PATIENCE, Counter, Log, Source, spin, until
+
+pytestmark = pytest.mark.every_loop
 
 # The gate by itself.
 
@@ -256,138 +258,16 @@ async def test_an_error_comes_after_all_that_was_in_the_buffer():
     assert seen == [1, 2, 3]
 
 
-async def test_an_item_is_delivered_when_it_arrives_and_nothing_polls():
+async def test_an_item_is_delivered_when_it_arrives_and_nothing_polls(monkeypatch: pytest.MonkeyPatch):
     source = Source()
     loop = asyncio.get_running_loop()
+    timers: list[Any] = []
+    for name in ("call_later", "call_at"):
+        monkeypatch.setattr(loop, name, lambda *args: timers.append(args))
     async with aclosing(iterate(source.stream)) as items:
         pending = asyncio.ensure_future(anext(items))
-        run = await source.open()
         await spin()
-        timers = [timer for timer in loop._scheduled if not timer.cancelled()]  # pyright: ignore[reportAttributeAccessIssue]
-        assert timers == [] or all(timer.when() > loop.time() + 0.5 for timer in timers)
-        run.push(1)
+        source.runs[0].push(1)
         await spin(6)
         assert pending.done()
-
-
-# share: one source, and a gate for each subscriber.
-
-
-async def full(stream: Stream[Any], size: int = 4) -> AsyncIterator[Any]:
-    """An iterator that has had its first item and is full."""
-    items = iterate(stream, buffer_size=size)
-    await anext(items)
-    await spin()
-    return items
-
-
-async def test_a_shared_source_pauses_while_any_present_subscriber_is_full():
-    counter = Counter(10**9)
-    shared = counter.stream.share()
-    slow, quick = await asyncio.gather(full(shared), full(shared, 1000))
-    assert counter.produced <= 5
-    for _ in range(3):
-        await anext(quick)
-    await spin()
-    assert counter.produced <= 5
-    await slow.aclose()  # pyright: ignore[reportAttributeAccessIssue]
-    await until(lambda: counter.produced > 100)
-    await quick.aclose()  # pyright: ignore[reportAttributeAccessIssue]
-
-
-async def test_a_shared_source_goes_on_when_the_full_subscriber_has_room_again():
-    counter = Counter(10**9)
-    items = await full(counter.stream.share())
-    before = counter.produced
-    for _ in range(4):
-        await anext(items)
-    await until(lambda: counter.produced > before)
-    await items.aclose()  # pyright: ignore[reportAttributeAccessIssue]
-
-
-async def test_a_subscriber_that_comes_while_the_source_is_paused_leaves_it_paused():
-    counter, log = Counter(10**9), Log()
-    shared = counter.stream.share()
-    items = await full(shared)
-    before = counter.produced
-    with shared.subscribe(*log.callbacks):
-        await spin()
-        assert counter.produced == before
-    await items.aclose()  # pyright: ignore[reportAttributeAccessIssue]
-
-
-async def test_the_last_subscriber_to_leave_disposes_a_shared_source_and_the_next_starts_it_anew():
-    source = Source()
-    shared = source.stream.share()
-    one, two = shared.subscribe(), shared.subscribe()
-    run = await source.open()
-    one.dispose()
-    await spin()
-    assert not run.closed.is_set()
-    two.dispose()
-    await spin()
-    assert run.closed.is_set()
-    log = Log()
-    with shared.subscribe(*log.callbacks):
-        await (await source.open(2)).send(5)
-    await spin()
-    assert log.items == [5]
-
-
-async def test_who_comes_after_the_end_of_a_shared_stream_gets_the_end():
-    for end, expected in ((rx.empty(), "completed"), (rx.throw(ValueError("over")), "over")):
-        shared = from_observable(end).share()
-        for _ in range(2):
-            log = Log()
-            shared.subscribe(*log.callbacks)
-            await until(lambda log=log: log.ends)
-            assert [str(outcome) for outcome in log.ends] == [expected]
-
-
-def test_subscribers_of_a_shared_stream_on_different_threads_and_loops_all_get_everything():
-    counter = Counter(3000)
-    gate = threading.Event()
-
-    async def read(sink: Sink[int]) -> None:
-        await until(gate.is_set)
-        await counter._read(sink)
-
-    shared = create(read, name="shared").share()
-    results: list[list[int]] = [[] for _ in range(4)]
-    ready = threading.Barrier(5)
-
-    async def on_a_loop(number: int) -> None:
-        async for item in iterate(shared.do_action(), buffer_size=16):
-            results[number].append(item)
-
-    def blocking(number: int) -> None:
-        results[number].extend(shared.blocking(buffer_size=16))
-
-    log = Log()
-    keeper = shared.subscribe(*log.callbacks)  # on the background loop, so the source does not end with a test's loop
-
-    def worker(number: int) -> None:
-        ready.wait(PATIENCE)
-        asyncio.run(on_a_loop(number)) if number % 2 else blocking(number)
-
-    threads = [threading.Thread(target=worker, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    ready.wait(PATIENCE)
-    while len(subscribers(shared)) < 5:
-        threading.Event().wait(0.001)
-    gate.set()
-    for thread in threads:
-        thread.join(PATIENCE)
-    assert log.ended.wait(PATIENCE)
-    keeper.dispose()
-    assert [len(result) for result in results] == [3000] * 4
-    assert results == [log.items] * 4 == [list(range(3000))] * 4
-
-
-def subscribers(shared: Stream[Any]) -> tuple[Any, ...]:
-    """How many a shared stream has, which it tells nobody."""
-    subscribe: Any = shared._subscribe
-    while not hasattr(subscribe, "__self__") or not hasattr(subscribe.__self__, "state"):
-        subscribe = subscribe.__self__._subscribe
-    return subscribe.__self__.state.members
+    assert timers == []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -17,39 +16,8 @@ from reactivex.subject import Subject
 from rxfal import operators as ops
 from rxfal.reactive.scheduler import LoopScheduler
 from rxfal.reactive.stream import create, from_observable
+from tests.reactive.elsewhere import Elsewhere
 from tests.reactive.sources import END, PATIENCE, Counter, Log, Source, spin, until
-
-
-class Elsewhere:
-    """An event loop in a thread of its own, which the test can hold still."""
-
-    def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
-        self.thread = threading.Thread(target=self._main, name="elsewhere", daemon=True)
-        self.thread.start()
-
-    def _main(self) -> None:
-        asyncio.set_event_loop(self.loop)
-        self.loop.run_forever()
-
-    def call(self, function: Callable[[], Any]) -> Any:
-        """Call it there, and give what it returns."""
-        result: Future[Any] = Future()
-        self.loop.call_soon_threadsafe(lambda: result.set_result(function()))
-        return result.result(PATIENCE)
-
-    def hold(self) -> Callable[[], None]:
-        """Block the loop until the returned function is called."""
-        held, release = threading.Event(), threading.Event()
-        self.loop.call_soon_threadsafe(lambda: (held.set(), release.wait(PATIENCE)))
-        assert held.wait(PATIENCE)
-        return release.set
-
-    def close(self) -> None:
-        if not self.loop.is_closed():
-            self.loop.call_soon_threadsafe(self.loop.stop)
-            self.thread.join(PATIENCE)
-            self.loop.close()
 
 
 @pytest.fixture

@@ -20,6 +20,8 @@ from rxfal.reactive.reader import Sink
 from rxfal.reactive.stream import create, from_observable
 from tests.reactive.sources import PATIENCE, Counter
 
+pytestmark = pytest.mark.every_loop
+
 MANY = 20_000
 FEW = 200
 """For reactivex's NewThreadScheduler, which is slow: `observe_on` starts a thread per item with it."""

@@ -47,6 +47,24 @@ def cold(*messages: Recorded[Any]) -> Source:
     return Source("cold", list(messages))
 
 
+STEADY = hot(
+    on_next(100, 1),
+    on_next(210, 2),
+    on_next(240, 3),
+    on_next(280, 4),
+    on_next(320, 5),
+    on_next(350, 6),
+    on_next(380, 7),
+    on_next(420, 8),
+    on_next(470, 9),
+    on_completed(600),
+)
+"""Items 2 to 9, and one before the subscription."""
+
+BROKEN = hot(*STEADY.messages[:-1], on_error(600, "broken"))
+"""The same with an error in the place of its end."""
+
+
 @dataclass(frozen=True)
 class Played:
     """What a subscriber saw, as `(time, "next" | "error" | "completed", value)`, and when each source was in use."""
