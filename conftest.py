@@ -2,13 +2,14 @@
 
 import asyncio
 import concurrent.futures.thread
-import importlib.util
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
+
+from tests.loops import LOOPS, LoopFactory
 
 _VARIABLES = (
     "FAL_API_KEY",
@@ -23,27 +24,9 @@ _VARIABLES = (
 )
 
 
-LoopFactory = Callable[[], asyncio.AbstractEventLoop]
-
-
 def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, LoopFactory]:
     """Tests marked `every_loop` run on each kind of event loop that is here; the others on asyncio's own."""
-    factories: dict[str, LoopFactory] = {"asyncio": asyncio.new_event_loop}
-    if item.get_closest_marker("every_loop"):
-        if importlib.util.find_spec("uvloop"):
-            import uvloop
-
-            factories["uvloop"] = uvloop.new_event_loop
-        if hasattr(asyncio, "eager_task_factory"):  # from Python 3.12 on
-            factories["eager"] = _eager_loop
-    return factories
-
-
-def _eager_loop() -> asyncio.AbstractEventLoop:
-    """One on which a task takes its first step where it is made, before the code that makes it goes on."""
-    loop = asyncio.new_event_loop()
-    loop.set_task_factory(asyncio.eager_task_factory)  # pyright: ignore[reportAttributeAccessIssue]
-    return loop
+    return LOOPS if item.get_closest_marker("every_loop") else {"asyncio": LOOPS["asyncio"]}
 
 
 @pytest.fixture(autouse=True)

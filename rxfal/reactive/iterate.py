@@ -73,6 +73,7 @@ class _ThreadWaiter:
         self._woken: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def wait_for(self, inbox: _Inbox[Any]) -> None:
+        release()
         inbox.wants.begin()
         try:
             while not inbox.has_news():
@@ -252,7 +253,6 @@ def _pull(source: Observable[_T], scheduler: LoopScheduler, size: int) -> Genera
                 yield take()
             if inbox.is_stopped and not items:
                 break
-            release()
             waiter.wait_for(inbox)
         if inbox.error is not None:
             raise inbox.error
@@ -290,13 +290,16 @@ def last_blocking(source: Observable[_T], scheduler: abc.SchedulerBase | None = 
         Exception: What the source ends with.
     """
     loop = foreign_background_loop("run()")
-    own = LoopScheduler(loop) if scheduler is None else None
+    own = None
+    if scheduler is None:
+        own = LoopScheduler(loop)
+    elif isinstance(scheduler, LoopScheduler):
+        own = LoopScheduler(scheduler.loop, scheduler.gate)  # the same, for this consumer
     waiter = _ThreadWaiter()
     inbox = _Latest[_T](waiter, own)
     with subscribing_on(loop):
         subscription = inbox.subscribe_to(source, own or scheduler)
     try:
-        release()
         waiter.wait_for(inbox)
         return inbox.result()
     finally:

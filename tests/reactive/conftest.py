@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from rxfal.reactive.background import background_loop, open_streams, readers_of
+from tests.loops import LOOPS, LoopFactory
 
 
 @pytest.fixture(autouse=True)
@@ -20,6 +21,12 @@ def no_reader_left() -> Iterator[None]:
     left = open_streams(background)
     readers_of(background).clear()
     assert not left
+
+
+@pytest.fixture(params=LOOPS.values(), ids=LOOPS)
+def new_loop(request: pytest.FixtureRequest) -> LoopFactory:
+    """Makes an event loop, for tests that run and end one themselves; of each kind that is here."""
+    return request.param
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -62,21 +63,19 @@ def in_a_plain_thread(call: Callable[[], _T], patience: float = PATIENCE) -> _T:
 
 @contextmanager
 def a_quick_loop(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
-    """Within the block, the loop has done what another thread asks of it before that thread goes on."""
+    """Within the block, the loop does at once what another thread asks of it, and only that until the thread goes on."""
     ask = loop.call_soon_threadsafe
 
     def ask_and_wait(callback: Callable[..., Any], *args: Any, context: Any = None) -> asyncio.Handle:
         done = threading.Event()
         handle = ask(callback, *args, context=context)
         if asyncio._get_running_loop() is not loop:
-            turns = 5  # the callback, what it asks the loop for, and what that asks for
 
-            def turn() -> None:
-                nonlocal turns
-                turns -= 1
-                loop.call_soon(turn) if turns else done.set()
+            def stand_still() -> None:
+                done.set()
+                time.sleep(0.01)
 
-            ask(turn)
+            ask(loop.call_soon, stand_still)  # after what the callback asked the loop for, before what that asks for
             done.wait(1.0)  # where it needs a lock that the asking thread holds, it has to come later
         return handle
 

@@ -12,6 +12,7 @@ import reactivex as rx
 from reactivex import Observable
 from reactivex.scheduler import EventLoopScheduler, NewThreadScheduler, TimeoutScheduler
 
+from rxfal.errors import TransportError
 from rxfal.reactive.background import background_loop, current_loop
 from rxfal.reactive.hops import running_loop
 from rxfal.reactive.reader import Sink
@@ -221,6 +222,25 @@ def test_who_blocks_for_a_stream_gets_what_is_no_exception_too(
     stream: Stream[Any] = where if source == "reader" else from_observable(rx.interval(0.001))
     with pytest.raises(type(end)):
         stream.do_action(bad).run() if wait == "run" else list(stream.do_action(bad))
+
+
+def test_who_blocks_for_a_stream_on_a_loop_that_ends_hears_of_it():
+    source, heard = Source("owner/alias"), list[BaseException]()
+
+    def block(loop: asyncio.AbstractEventLoop) -> None:
+        with pytest.raises(TransportError, match="owner/alias: the event loop that it ran on has ended") as caught:
+            source.stream.run(LoopScheduler(loop))
+        heard.append(caught.value)
+
+    async def main() -> None:
+        thread.start()
+        await source.open()
+
+    with asyncio.Runner() as runner:
+        thread = threading.Thread(target=block, args=(runner.get_loop(),), daemon=True)
+        runner.run(main())
+    thread.join(PATIENCE)
+    assert len(heard) == 1
 
 
 def test_a_callback_that_stops_the_background_loop_does_not_end_it():

@@ -8,12 +8,11 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import reactivex as rx
 
 from rxfal.reactive.iterate import iterate
 from rxfal.reactive.reader import Sink
-from rxfal.reactive.stream import Stream, create, from_observable
-from tests.reactive.sources import PATIENCE, Counter, Log, Source, spin, until
+from rxfal.reactive.stream import Stream, create
+from tests.reactive.sources import PATIENCE, Counter, Log, spin, until
 
 pytestmark = pytest.mark.every_loop
 
@@ -59,34 +58,6 @@ async def test_a_subscriber_that_comes_while_the_source_is_paused_leaves_it_paus
         await spin()
         assert counter.produced == before
     await items.aclose()  # pyright: ignore[reportAttributeAccessIssue]
-
-
-async def test_the_last_subscriber_to_leave_disposes_a_shared_source_and_the_next_starts_it_anew():
-    source = Source()
-    shared = source.stream.share()
-    one, two = shared.subscribe(), shared.subscribe()
-    run = await source.open()
-    one.dispose()
-    await spin()
-    assert not run.closed.is_set()
-    two.dispose()
-    await spin()
-    assert run.closed.is_set()
-    log = Log()
-    with shared.subscribe(*log.callbacks):
-        await (await source.open(2)).send(5)
-    await spin()
-    assert log.items == [5]
-
-
-async def test_who_comes_after_the_end_of_a_shared_stream_gets_the_end():
-    for end, expected in ((rx.empty(), "completed"), (rx.throw(ValueError("over")), "over")):
-        shared = from_observable(end).share()
-        for _ in range(2):
-            log = Log()
-            shared.subscribe(*log.callbacks)
-            await until(lambda log=log: log.ends)
-            assert [str(outcome) for outcome in log.ends] == [expected]
 
 
 def test_subscribers_of_a_shared_stream_on_different_threads_and_loops_all_get_everything():

@@ -159,6 +159,8 @@ class _Connection(ChainObserver[_T]):
             for observer, timing in members:
                 if timing is None or timing.loop is not self._loop:
                     observer.on_error(error)
+                elif timing.consumer is not None:  # another share, perhaps, with members of its own elsewhere
+                    timing.consumer.on_loop_end(error)
 
     def _hand_on(self, end: Notification[_T]) -> None:
         with self._shared.lock:
