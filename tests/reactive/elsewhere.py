@@ -63,7 +63,7 @@ def in_a_plain_thread(call: Callable[[], _T], patience: float = PATIENCE) -> _T:
 
 @contextmanager
 def a_quick_loop(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
-    """Within the block, the loop does at once what another thread asks of it, and only that until the thread goes on."""
+    """Within the block, the loop does at once what another thread asks, and only that until the thread goes on."""
     ask = loop.call_soon_threadsafe
 
     def ask_and_wait(callback: Callable[..., Any], *args: Any, context: Any = None) -> asyncio.Handle:
