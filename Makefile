@@ -8,11 +8,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: help demo test test-lowest lint format docs docs-serve picture stubs bench clean
+.PHONY: help demo test test-all test-lowest lint format docs docs-serve picture stubs bench clean
 
 help:
 	@echo "make demo    watch several models stream at once, from a server on this machine"
 	@echo "make test    run the tests"
+	@echo "make test-all  run all of them, with what they need of the system (a browser, a screen, UI toolkits)"
 	@echo "make test-lowest  run them with every dependency at its lower bound"
 	@echo "make lint    ruff, pyright and the import contracts"
 	@echo "make docs    build the documentation into site/"
@@ -28,6 +29,10 @@ demo: $(VENV)/.ready-demo
 
 test: $(VENV)/.ready-dev
 	@$(BIN)/python -m pytest -q
+
+test-all: $(VENV)/.ready-all
+	@.ci/system.sh $(BIN)/python
+	@RXFAL_TEST_ALL=1 $(BIN)/python -m pytest -q
 
 test-lowest: $(VENV)-lowest/.ready
 	@$(VENV)-lowest/bin/python -m pytest -q
@@ -77,6 +82,10 @@ $(VENV)/.ready-demo: pyproject.toml rxfal/_version.py | $(VENV)/.made
 $(VENV)/.ready-dev: pyproject.toml rxfal/_version.py | $(VENV)/.made
 	@$(PIP) install --editable '.[dev]'
 	@touch $@ $(VENV)/.ready-demo
+
+$(VENV)/.ready-all: pyproject.toml rxfal/_version.py | $(VENV)/.made
+	@$(PIP) install --editable '.[test-all]'
+	@touch $@ $(VENV)/.ready-dev $(VENV)/.ready-demo
 
 $(VENV)/.ready-bench: pyproject.toml rxfal/_version.py | $(VENV)/.made
 	@$(PIP) install --editable '.[bench]'

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rxfal._version import __version__
 
 if TYPE_CHECKING:
-    from rxfal import errors, operators
+    from rxfal import errors, operators, ui
     from rxfal.client import Client, configure, verbs
     from rxfal.errors import (
         ApiError,
@@ -82,7 +82,7 @@ else:
             "wire.config": ("Config",),
             "wire.sse": ("ServerSentEvent",),
         },
-        submodules=("errors", "operators"),
+        submodules=("errors", "operators", "ui"),
     )
 
 __all__ = [
@@ -125,5 +125,6 @@ __all__ = [
     "race",
     "stream",
     "stream_events",
+    "ui",
     "upload",
 ]

@@ -180,6 +180,8 @@ class Crossing(OperatorObserver[_T]):
         waiting = self._waiting
         try:
             for _ in range(len(waiting)):  # what comes meanwhile waits for the next turn
+                if self._has_left:  # the other side is gone, or nobody wants the rest
+                    waiting.clear()
                 if not waiting or time.monotonic() > until:
                     break
                 callback, args = waiting.popleft()

@@ -1,0 +1,133 @@
+"""`on_qt`: items cross to the thread of a Qt window, with PySide6 or PyQt6."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections import deque
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, TypeVar
+
+from reactivex import Observable
+
+from rxfal.reactive.iterate import BUFFER_SIZE
+
+from .crossing import crossing_to
+
+_T = TypeVar("_T")
+
+_BINDINGS = ("PySide6", "PyQt6")
+
+
+def on_qt(
+    owner: Any = None,
+    *,
+    buffer_size: int = BUFFER_SIZE,
+) -> Callable[[Observable[_T]], Observable[_T]]:
+    """Hand the items, and the end, to Qt's thread, for as long as a window or another QObject lives.
+
+    Nothing blocks, and nothing is lost: the sources pause when `buffer_size` items wait for Qt. A turn delivers for 8
+    ms at most, so that a flood leaves the window alive. When `owner` is destroyed, nothing more is called and the
+    source is disposed, which ends the model's work. Call it on Qt's thread. (reactivex's QtScheduler loses what comes
+    from another
+    thread: it starts timers there, which never fire.)
+
+    Emits when: Qt's event loop gets to it. Pauses when: `buffer_size` items wait. Ends when: the source ends, after the
+    last item. Cancels when: disposed, or when `owner` is destroyed.
+
+    Args:
+        owner: A widget, or any QObject, of PySide6 or PyQt6. Left out, the items go to the application's thread.
+        buffer_size: Items that may wait for Qt before the sources are paused.
+
+    Returns:
+        An operator.
+
+    Raises:
+        TypeError: For an `owner` that is no QObject of either.
+        RuntimeError: Without an application, or for an `owner` that is destroyed already.
+        ImportError: Neither PySide6 nor PyQt6 is installed.
+        ValueError: For a `buffer_size` below 1.
+
+    Examples:
+        In a window's `__init__`::
+
+            text = client.stream("fal-ai/any-llm", {"prompt": prompt}).pipe(ops.text())
+            self.subscription = text.pipe(ui.on_qt(self.label)).subscribe(self.label.setText)
+    """
+    core: Any = _core_of(owner)
+    if core.QCoreApplication.instance() is None:
+        raise RuntimeError("on_qt needs Qt's application: make a QApplication first")
+    return crossing_to(_QtWindow(core, owner), buffer_size)
+
+
+class _QtWindow:
+    """A QObject, or the application where there is none, and the thread that it lives on."""
+
+    def __init__(self, core: Any, owner: Any) -> None:
+        self._core = core
+        self._owner = owner
+        self._calls: deque[Callable[[], None]] = deque()
+        self._receiver: Any = _receiver_class(core)(self._calls)
+        if owner is not None:
+            self._receiver.moveToThread(owner.thread())  # RuntimeError where the owner is destroyed
+
+    def post(self, callback: Callable[[], None]) -> None:
+        # A posted event is the one call that is safe from any thread, and spelled alike in both bindings.
+        if self._core.QCoreApplication.instance() is None:
+            raise RuntimeError("Qt's application has ended")
+        self._calls.append(callback)
+        self._core.QCoreApplication.postEvent(self._receiver, self._core.QEvent(self._core.QEvent.Type.User))
+
+    def enter(self, on_gone: Callable[[], None]) -> Callable[[], None]:
+        if self._owner is None:
+            return _nothing
+        # A function, since both bindings hold methods weakly. Direct: Qt would else call back on the thread that
+        # subscribed.
+        gone: Callable[..., None] = lambda *_: on_gone()
+        connection = self._owner.destroyed.connect(gone, self._core.Qt.ConnectionType.DirectConnection)
+        return lambda: self._leave(connection)
+
+    def _leave(self, connection: Any) -> None:
+        try:
+            self._owner.destroyed.disconnect(connection)
+        except (RuntimeError, TypeError):  # destroyed meanwhile, and the connection with it
+            pass
+
+
+def _nothing() -> None:
+    pass
+
+
+@lru_cache
+def _receiver_class(core: Any) -> Any:
+    class Receiver(core.QObject):
+        """Runs one waiting call for each event that it gets."""
+
+        def __init__(self, calls: deque[Callable[[], None]]) -> None:
+            super().__init__()  # pyright: ignore[reportUnknownMemberType]
+            self._calls = calls
+
+        def customEvent(self, event: Any) -> None:
+            self._calls.popleft()()
+
+    return Receiver
+
+
+def _core_of(owner: Any) -> Any:
+    """The QtCore module of an object's binding, or of the one that the program uses."""
+    if owner is not None:
+        for kind in type(owner).__mro__:
+            binding = kind.__module__.partition(".")[0]
+            if binding in _BINDINGS:
+                core = importlib.import_module(f"{binding}.QtCore")
+                if isinstance(owner, core.QObject):
+                    return core
+        raise TypeError(f"on_qt takes a QObject of PySide6 or PyQt6, such as a widget, not {type(owner).__name__}")
+    imported = [name for name in _BINDINGS if f"{name}.QtCore" in sys.modules]
+    for binding in imported or _BINDINGS:
+        try:
+            return importlib.import_module(f"{binding}.QtCore")
+        except ImportError:
+            continue
+    raise ImportError("on_qt needs PySide6 or PyQt6: pip install PySide6")

@@ -1,0 +1,96 @@
+"""`on_qt` in a real Qt application: `python -m tests.ui.qt_program BINDING SCENARIO`."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import threading
+import time
+from typing import Any
+
+import reactivex as rx
+
+from rxfal import from_observable, ui
+from rxfal import operators as ops
+
+from .screen import MANY, Model, Seen, Window, report, reports, still_open
+
+binding, scenario = sys.argv[1:]
+if scenario == "without an application":
+    importlib.import_module(f"{binding}.QtCore")
+    try:
+        ui.on_qt()
+    except RuntimeError as error:
+        report(error=str(error))
+    sys.exit()
+
+widgets: Any = importlib.import_module(f"{binding}.QtWidgets")
+core: Any = importlib.import_module(f"{binding}.QtCore")
+application = widgets.QApplication([])
+window = Window(application.processEvents)
+label = widgets.QLabel()
+seen = Seen()
+here = {threading.get_ident()}
+
+
+def destroy() -> None:
+    global label
+    label.deleteLater()
+    label = None
+    kind = core.QEvent.Type.DeferredDelete
+    core.QCoreApplication.sendPostedEvents(None, kind.value if binding == "PyQt6" else kind)
+
+
+if scenario == "shown":
+    children = len(label.children())
+    Model(500, pause=0.0002).stream.pipe(ui.on_qt(label)).subscribe(*seen.callbacks)
+    window.until(lambda: seen.ends)
+    in_order = seen.items == list(range(1, 501))
+    report(in_order=in_order, ends=seen.ends, here=seen.threads == here, left=len(label.children()) - children)
+elif scenario == "late and without an owner":
+    Model(500).stream.pipe(ui.on_qt()).subscribe(*seen.callbacks)
+    time.sleep(1.5)
+    window.until(lambda: seen.ends)
+    report(in_order=seen.items == list(range(1, 501)), ends=seen.ends, here=seen.threads == here)
+elif scenario == "full":
+    model = Model(None)
+    subscription = model.stream.pipe(ui.on_qt(label, buffer_size=8)).subscribe(*seen.callbacks)
+    time.sleep(0.3)
+    ahead = model.sent
+    subscription.dispose()
+    report(ahead=ahead)
+elif scenario == "flood":
+    Model(MANY).stream.pipe(ui.on_qt(label)).subscribe(*seen.callbacks)
+    window.until(lambda: seen.ends)
+    report(in_order=seen.items == list(range(1, MANY + 1)), longest_turn=window.longest_turn)
+elif scenario == "destroyed":
+    model = Model(None, pause=0.0002)
+    model.stream.pipe(ui.on_qt(label)).subscribe(*seen.callbacks)
+    window.until(lambda: len(seen.items) > 3)
+    time.sleep(0.05)  # some wait for Qt
+    destroy()
+    closed, count = model.closed.wait(1.0), len(seen.items)
+    window.a_while()
+    report(closed=closed, called_since=len(seen.items) - count, ends=seen.ends, open=still_open())
+elif scenario == "disposed":
+    model = Model(None, pause=0.0002)
+    subscription = model.stream.pipe(ui.on_qt(label)).subscribe(*seen.callbacks)
+    window.until(lambda: len(seen.items) > 3)
+    time.sleep(0.05)
+    subscription.dispose()
+    count = len(seen.items)
+    window.a_while()
+    report(closed=model.closed.wait(1.0), called_since=len(seen.items) - count, ends=seen.ends, open=still_open())
+elif scenario == "a bad callback":
+    told = reports()
+    Model(None, pause=0.001).stream.pipe(ui.on_qt(label)).subscribe(lambda item: item / 0)
+    window.until(lambda: told)
+    Model(5).stream.pipe(ui.on_qt(label)).subscribe(*seen.callbacks)
+    window.until(lambda: seen.ends)
+    report(told=told, next=seen.items, open=still_open())
+elif scenario == "subscribed to again from another thread":
+    failing = from_observable(rx.defer(lambda _: Model(3).stream.do_action(lambda item: 1 / (item - 3))))
+    again = ops.retry_backoff(2, on=ZeroDivisionError, wait_initial=0.0, wait_jitter=0.0, after_items=True)
+    failing.pipe(ui.on_qt(label), again).subscribe(*seen.callbacks)
+    window.until(lambda: seen.ends)
+    report(items=seen.items, ends=seen.ends, here=seen.threads == here)
