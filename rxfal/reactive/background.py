@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import concurrent.futures
 import os
 import threading
 import warnings
@@ -23,7 +24,10 @@ EXIT_GRACE = 1.0
 
 def current_loop() -> asyncio.AbstractEventLoop:
     """The event loop that a subscription made here and now runs on: the running one, else the background loop."""
-    return _override.loop or running_loop() or background_loop().loop
+    running = running_loop()
+    if _override.loop is not None and _override.beside is running:
+        return _override.loop
+    return running or background_loop().loop
 
 
 class _ReaderTask(Protocol):
@@ -44,7 +48,10 @@ def open_streams(loop: asyncio.AbstractEventLoop) -> list[str]:
 
 
 class _Override(threading.local):
+    """Which loop this thread's subscriptions run on, beside the one (or none) that runs on the thread itself."""
+
     loop: asyncio.AbstractEventLoop | None = None
+    beside: asyncio.AbstractEventLoop | None = None
 
 
 _override = _Override()
@@ -53,11 +60,12 @@ _override = _Override()
 @contextmanager
 def subscribing_on(loop: asyncio.AbstractEventLoop) -> Generator[None]:
     """Within the block, `current_loop` on this thread is `loop`: for a thread that is about to block its own."""
-    before, _override.loop = _override.loop, loop
+    before = _override.loop, _override.beside
+    _override.loop, _override.beside = loop, running_loop()
     try:
         yield
     finally:
-        _override.loop = before
+        _override.loop, _override.beside = before
 
 
 class BackgroundLoop:
@@ -71,16 +79,21 @@ class BackgroundLoop:
     def __init__(self) -> None:
         self.is_closing = False
         self._left_open: list[str] | None = None
-        started = threading.Event()
+        started: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._thread = threading.Thread(target=self._main, args=(started,), name="rxfal-loop", daemon=True)
         self._thread.start()
+        started.result()
         atexit.register(_close_at_exit)  # later than others' handlers, so that it runs before them
-        started.wait()
 
-    def _main(self, started: threading.Event) -> None:
-        with asyncio.Runner() as runner:  # leaving it cancels what is left and closes the loop's async generators
+    def _main(self, started: concurrent.futures.Future[None]) -> None:
+        runner = asyncio.Runner()
+        try:
             self.loop = runner.get_loop()
-            self.loop.call_soon(started.set)
+        except BaseException as error:  # no file descriptor is left, perhaps
+            started.set_exception(error)
+            return
+        with runner:  # leaving it cancels what is left and closes the loop's async generators
+            self.loop.call_soon(started.set_result, None)
             while not self.is_closing:
                 try:
                     self.loop.run_forever()
@@ -132,8 +145,10 @@ def background_loop() -> BackgroundLoop:
             if _background is None:
                 try:
                     _background = BackgroundLoop()
-                except RuntimeError as error:  # from Python 3.12 on, no thread can be started by then
-                    raise RuntimeError(_TOO_LATE) from error
+                except RuntimeError as error:
+                    if "shutdown" in str(error):  # from Python 3.12 on, no thread can be started by then
+                        raise RuntimeError(_TOO_LATE) from error
+                    raise
             background = _background
     if background.is_closing:
         raise RuntimeError(_TOO_LATE)

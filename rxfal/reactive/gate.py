@@ -119,13 +119,15 @@ class DemandGate:
         with self._lock:
             self._listeners = (*self._listeners, listener)
 
-    def remove_listener(self, listener: Callable[[], None]) -> None:
-        """Undo one `add_listener`; nothing happens where there was none."""
+    def remove_listener(self, listener: Callable[[], None]) -> bool:
+        """Undo one `add_listener`; False where there was none to undo."""
         with self._lock:
             listeners = list(self._listeners)
-            if listener in listeners:
-                listeners.remove(listener)
-                self._listeners = tuple(listeners)
+            if listener not in listeners:
+                return False
+            listeners.remove(listener)
+            self._listeners = tuple(listeners)
+            return True
 
     def _wake(self) -> None:
         for waiter in self._waiters.values():

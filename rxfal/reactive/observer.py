@@ -140,21 +140,26 @@ class ChainObserver(abc.ObserverBase[_T_in]):
     def _end(self, callback: Callable[..., object], *args: Any) -> None:
         self.is_stopped = True
         try:
-            with held():
-                callback(*args)
+            try:
+                with held():
+                    callback(*args)
+            finally:
+                self._subscription.dispose()
         except BaseException as error:
             self._end_failed(error)
-        finally:
-            self._subscription.dispose()
 
     def _end_failed(self, error: BaseException) -> None:
         # Whoever should have told the consumer did not.
-        if not isinstance(error, Exception) or self._scheduler is None or not self._scheduler.tell(error):
+        if not isinstance(error, Exception) or self._scheduler is None:
             raise error
+        self._scheduler.tell(error)
 
     def _next_failed(self, error: BaseException) -> None:
         if not self._is_fed_by_a_stream:
             raise error
+        if self.is_stopped and isinstance(error, Exception) and self._scheduler is not None:
+            self._scheduler.report(error)
+            return
         self.on_error(cast(Exception, error))  # SystemExit too: who waits for the end must not wait for ever
         if not isinstance(error, Exception):
             raise error
@@ -242,7 +247,10 @@ class OutermostObserver(ChainObserver[_T_in]):
         self._report(f"a callback raised {error!r}", error)
 
     def _next_failed(self, error: BaseException) -> None:
-        self.dispose()
+        try:
+            self.dispose()
+        except Exception as failure:
+            self._report(f"disposing raised {failure!r}", failure)
         self._report(f"on_next raised {error!r}, the subscription was disposed", error)
 
     def _unhandled(self, error: Exception) -> None:

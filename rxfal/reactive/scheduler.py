@@ -43,6 +43,10 @@ class Consumer(Protocol):
         """Take the end."""
         ...
 
+    def dispose(self) -> None:
+        """Leave."""
+        ...
+
     def on_loop_end(self, error: Exception) -> None:
         """Take it that the sources' loop has ended; who lives on that loop ends with it, and needs no telling."""
         ...
@@ -53,7 +57,8 @@ class LoopScheduler(PeriodicScheduler):
 
     Every method may be called from any thread: off the loop it hops with `call_soon_threadsafe` and never blocks.
     (reactivex's AsyncIOScheduler is not thread-safe, its AsyncIOThreadSafeScheduler waits for the loop when
-    disposed.) Once the loop is closed, scheduling raises RuntimeError and disposing does nothing.
+    disposed.) Once the loop is closed, scheduling raises RuntimeError (or does nothing, where the consumer
+    has left) and disposing does nothing.
 
     Args:
         loop: The event loop that runs the scheduled actions.
@@ -72,13 +77,19 @@ class LoopScheduler(PeriodicScheduler):
         self.gate = gate or DemandGate(loop)
         self.consumer = consumer
 
-    def tell(self, error: Exception) -> bool:
-        """End the subscription with an error, past whatever is broken on the way; False if there is no one to tell."""
+    def tell(self, error: Exception) -> None:
+        """End the subscription with an error, past whatever is broken on the way; report it if no one is left."""
         consumer = self.consumer
         if consumer is None or consumer.is_stopped:
-            return False
-        consumer.on_error(error)
-        return True
+            self.report(error)
+        else:
+            consumer.on_error(error)
+
+    def report(self, error: Exception) -> None:
+        """Tell the loop's exception handler of an error that no subscriber is left for."""
+        self.loop.call_exception_handler(
+            {"message": f"an operator raised {error!r}, and no subscriber is left to tell", "exception": error}
+        )
 
     def schedule(self, action: typing.ScheduledAction[_TState], state: _TState | None = None) -> abc.DisposableBase:
         """Run an action as soon as the loop gets to it."""
@@ -140,7 +151,12 @@ class _Scheduled(abc.DisposableBase):
     def start(self, seconds: float) -> None:
         if running_loop() is not self._loop:
             due = self._loop.time() + seconds
-            call_on(self._loop, lambda: self.start(max(0.0, due - self._loop.time())))
+            try:
+                call_on(self._loop, lambda: self.start(max(0.0, due - self._loop.time())))
+            except RuntimeError:  # the loop is closed
+                consumer = self._scheduler.consumer
+                if consumer is None or not consumer.is_stopped:
+                    raise
         elif not self._is_disposed:
             later = self._loop.call_later(seconds, self._run) if seconds > 0.0 else self._loop.call_soon(self._run)
             self.handle = later
@@ -152,8 +168,7 @@ class _Scheduled(abc.DisposableBase):
             try:
                 result = self._action()
             except Exception as error:  # an operator's own: whoever waits for the stream must not wait for ever
-                if not self._scheduler.tell(error):
-                    raise
+                self._scheduler.tell(error)
                 return
             if isinstance(result, abc.DisposableBase):
                 self._result = result

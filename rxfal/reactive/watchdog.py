@@ -93,10 +93,11 @@ class Watchdog:
         return self._seconds if since is None else since + self._seconds - self._clock()
 
     def _resume(self) -> None:
-        if self._gate is not None and not self._gate.closed:
-            self._gate.remove_listener(self._resume)
-            if not self._is_stopped:
-                self.start()
+        if self._gate is None or self._gate.closed:
+            return
+        # Two threads may come here for one opening: whoever takes the listener away starts the timer.
+        if self._gate.remove_listener(self._resume) and not self._is_stopped:
+            self.start()
 
 
 def call_after_poll(loop: asyncio.AbstractEventLoop, callback: Callable[[], Any]) -> None:

@@ -124,6 +124,11 @@ class Crossing(OperatorObserver[_T]):
             self._downstream = scheduler
             self.upstream = LoopScheduler(scheduler.loop, scheduler.gate, self)
 
+    @property
+    def is_pulling(self) -> bool:
+        consumer = None if self._downstream is None else self._downstream.consumer
+        return consumer is not None and consumer.is_pulling
+
     def on_next(self, value: _T) -> None:
         if not self.is_stopped:
             try:
@@ -169,10 +174,17 @@ class Crossing(OperatorObserver[_T]):
         except RuntimeError as error:  # the other side is gone
             self.dispose()
             consumer = None if self._downstream is None else self._downstream.consumer
-            if consumer is not None and consumer.is_pulling:
+            if consumer is None:
+                return
+            if consumer.is_pulling:
                 gone = TransportError("the thread or event loop that items were to cross to is gone", kind="cancelled")
                 gone.__cause__ = error
                 consumer.on_error(gone)
+            else:
+                consumer.dispose()
+        except Exception as error:  # a bug of `post`, and nothing can cross, not even the error
+            self.dispose()
+            (self._on_error or self._unhandled)(error)
 
     def _deliver(self) -> None:
         self._is_posted = False  # before the last look at `waiting`: what comes after that posts a turn of its own

@@ -133,6 +133,17 @@ class _Connection(ChainObserver[_T]):
                 else:
                     self._gate.open()
 
+    @property
+    def is_pulling(self) -> bool:
+        consumers = [timing.consumer for _, timing in self.members if timing is not None]
+        return any(consumer is not None and consumer.is_pulling for consumer in consumers)
+
+    def dispose(self) -> None:
+        with self._shared.lock:
+            if self._shared.state is self:
+                self._shared.state = None
+        super().dispose()
+
     def on_next(self, value: _T) -> None:
         if not self.is_stopped:
             try:
