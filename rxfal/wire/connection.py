@@ -41,9 +41,8 @@ class Connection(ResponseHandler):
 
     def feed_data(self, data: Any, size: int = 0) -> None:
         """Take the head of a response that the parser has read; its body is still to come."""
-        if not self._answered:  # else nobody asked for it, and `data_received` sees to it
-            self._answered = data[0].code >= 200 or data[0].code == 101
-            super().feed_data(data, size)
+        self._answered = data[0].code >= 200
+        super().feed_data(data, size)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes from the socket; no bytes at all mean that the parser may go on.
@@ -55,7 +54,7 @@ class Connection(ResponseHandler):
         request.
         """
         body = self._payload
-        if self._upgraded or self._parser is None:
+        if self._upgraded:
             super().data_received(data)
         elif not self._answered:
             self._head_received(data)
@@ -67,25 +66,24 @@ class Connection(ResponseHandler):
             if body.is_eof():
                 if self._payload is not body or self._has_begun_another():
                     self.close()
-            elif self._exception is not None and self._is_broken():
+            elif isinstance(self._exception, HttpProcessingError):
                 _fail(body, self._exception)
 
     def _head_received(self, data: bytes) -> None:
-        while not self._answered and _END_OF_HEAD in data and not self._is_broken():
-            head, _, data = data.partition(_END_OF_HEAD)
-            super().data_received(head + _END_OF_HEAD)
+        start = 0
+        while not self._answered and (end := data.find(_END_OF_HEAD, start)) >= 0:
+            super().data_received(data[start : end + len(_END_OF_HEAD)])
+            start = end + len(_END_OF_HEAD)
+        rest = data[start:]
         if self._answered:
-            self.data_received(data)
-        elif not self._is_broken():
-            super().data_received(data)
+            self.data_received(rest)
+        else:
+            super().data_received(rest)
 
     def resume_reading(self, resume_parser: bool = True) -> None:
         """Go on where `pause_reading` stopped. aiohttp asks for it after every chunk of a body, mostly in vain."""
         if self._reading_paused:
             super().resume_reading(resume_parser)
-
-    def _is_broken(self) -> bool:
-        return isinstance(self._exception, HttpProcessingError)
 
     def _has_begun_another(self) -> bool:
         """Whether the parser holds the beginning of another response, after the end of the last one."""
@@ -103,8 +101,6 @@ class Connection(ResponseHandler):
         if exc is not None and body is not None and not body.is_eof():
             _fail(body, exc)
         super().connection_lost(exc)
-        if body is not None and not body.is_eof():
-            _fail(body, exc)
 
     def close(self) -> None:
         """Close at once. aiohttp would first wait until the other side has read what was written, maybe for ever."""
@@ -122,7 +118,7 @@ class Connection(ResponseHandler):
 
 def _fail(body: aiohttp.StreamReader, cause: BaseException | None) -> None:
     if body.exception() is None:
-        failure = aiohttp.ClientPayloadError("the body did not end" + (f": {cause!r}" if cause else ""))
+        failure = aiohttp.ClientPayloadError(f"the body did not end: {cause!r}")
         failure.__cause__ = cause
         body.set_exception(failure)
 

@@ -9,8 +9,9 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import aiohttp
 import pytest
 from aiohttp import web
+from aiohttp.client_proto import ResponseHandler
 
-from rxfal.errors import FalError, TransportError
+from rxfal.errors import ApiError, FalError, TransportError
 from rxfal.wire import connection
 from rxfal.wire.connection import Connection
 from rxfal.wire.http import Http
@@ -50,6 +51,7 @@ async def test_a_websocket_passes_through(session: LoopSession) -> None:
     async def echo(request: web.BaseRequest) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
+        await socket.send_str("hello")  # which comes along with the head
         async for message in socket:
             await socket.send_str(message.data)
         return socket
@@ -58,6 +60,7 @@ async def test_a_websocket_passes_through(session: LoopSession) -> None:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     async with session.client.ws_connect(f"ws://127.0.0.1:{runner.addresses[0][1]}/") as talk:
+        assert await talk.receive_str() == "hello"
         for word in ("one", "two" * 50_000):
             await talk.send_str(word)
             assert await talk.receive_str() == word
@@ -80,7 +83,7 @@ async def test_broken_chunks_end_the_body_after_what_had_come(make_http: MakeHtt
     async with scripted(handler) as server, make_http(server.url).exchange(request_to(server.url)) as response:
         assert await response.read_chunk() == b"first"
         go_on.set()
-        with pytest.raises(TransportError):
+        with pytest.raises(TransportError, match="not proper HTTP"):
             while await asyncio.wait_for(response.read_chunk(), 2):
                 pass
     assert server.gone.is_set()
@@ -93,7 +96,7 @@ async def test_broken_chunks_that_come_with_the_head_are_an_error_too(make_http:
 
     async with scripted(handler) as server, make_http(server.url).exchange(request_to(server.url)) as response:
         assert await response.read_chunk() == b"first"
-        with pytest.raises(TransportError):
+        with pytest.raises(TransportError, match="not proper HTTP"):
             await asyncio.wait_for(response.read_chunk(), 2)
 
 
@@ -127,6 +130,24 @@ async def test_informational_responses_come_before_the_answer(make_http: MakeHtt
     assert server.connections == 1
 
 
+async def test_the_parser_is_asked_to_go_on_only_where_it_was_stopped(
+    make_http: MakeHttp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fed: list[int] = []
+    received = ResponseHandler.data_received
+    monkeypatch.setattr(
+        ResponseHandler, "data_received", lambda self, data: fed.append(len(data)) or received(self, data)
+    )
+
+    async def handler(reader: Reader, writer: Writer, head: bytes) -> None:
+        writer.write(CHUNKED + b"1\r\nx\r\n" * 10_000 + b"%x\r\n" % 2**21 + bytes(2**21) + b"\r\n0\r\n\r\n")
+
+    async with scripted(handler) as server:
+        assert len(await make_http(server.url).fetch(request_to(server.url))) == 10_000 + 2**21
+    assert fed.count(0) < 100  # aiohttp asks after every chunk
+    assert sum(1 for size in fed if size) < 1000
+
+
 # Bytes that nobody asked for
 
 
@@ -153,6 +174,7 @@ MORE = {
     "a word of one": b"HTT",
     "junk": b"junk\r\n\r\n",
     "a bad head": b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n",
+    "half a bad head": b"HTTP/1.1 200 OK\r\nSec-WebSocket-Key1: x\r\nA: b\r\n",
 }
 
 
@@ -166,6 +188,15 @@ async def test_what_follows_a_whole_answer_leaves_it_alone_and_answers_no_other_
         first = await asyncio.wait_for(http.fetch(request_to(server.url)), 2)
         assert first == (b"mine" if b"mine" in whole else b"")
         assert await asyncio.wait_for(http.fetch(request_to(server.url)), 2) == b"mine"
+    assert server.connections == 2
+
+
+async def test_what_follows_a_change_of_protocol_answers_no_other_request(make_http: MakeHttp) -> None:
+    async with scripted(first_then_right(b"HTTP/1.1 101 X\r\n\r\n" + OTHER)) as server:
+        http = make_http(server.url)
+        with pytest.raises(ApiError):
+            await http.fetch(request_to(server.url))
+        assert await http.fetch(request_to(server.url)) == b"mine"
     assert server.connections == 2
 
 
