@@ -1,4 +1,4 @@
-"""What breaks on the way (a scheduler, an operator's own code) ends the subscription, or is reported: nobody waits on."""
+"""What breaks on the way (a scheduler, an operator) ends the subscription, or is reported: nobody waits for ever."""
 
 from __future__ import annotations
 
