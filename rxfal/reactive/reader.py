@@ -53,18 +53,21 @@ class Turn:
         ...         if not left:
         ...             left = LOOK_EVERY
         ...             await turn.look()
+
+    Attributes:
+        until: The time of `time.monotonic` at which the slice is over.
     """
 
-    __slots__ = ("_until",)
+    __slots__ = ("until",)
 
     def __init__(self) -> None:
-        self._until = time.monotonic() + SLICE
+        self.until = time.monotonic() + SLICE
 
     async def look(self) -> None:
         """Leave the loop to its other work, if the slice is over."""
-        if time.monotonic() >= self._until:
+        if time.monotonic() >= self.until:
             await asyncio.sleep(0)
-            self._until = time.monotonic() + SLICE
+            self.until = time.monotonic() + SLICE
 
 
 class Reader(abc.DisposableBase, Generic[_T]):

@@ -7,6 +7,7 @@ it is closed; every few of them it looks at the clock, and leaves the loop to ot
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import Any, TypeVar, Unpack, cast, overload
 
 from pydantic_core import from_json
@@ -184,7 +185,8 @@ async def _read_events(call: StreamCall, response: Response, sink: Sink[Any], de
                 left -= 1
                 if not left:
                     left = LOOK_EVERY
-                    await turn.look()
+                    if monotonic() >= turn.until:  # as `look` does; a call costs as much as all the rest of it
+                        await turn.look()
             if not chunk:
                 return
 
