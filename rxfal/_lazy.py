@@ -8,7 +8,7 @@ from typing import Any
 
 
 def load_later(
-    package: str, names: Mapping[str, Iterable[str]], *, submodules: Iterable[str] = ()
+    package: str, names: Mapping[str, Iterable[str]] = {}, *, submodules: Iterable[str] = ()
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """The `__getattr__` and the `__dir__` of a package.
 

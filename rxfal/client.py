@@ -12,7 +12,6 @@ from rxfal.wire.config import Config
 from rxfal.wire.credentials import Credentials, KeySource
 from rxfal.wire.http import Http
 from rxfal.wire.masking import hidden
-from rxfal.wire.tokens import TokenCache
 
 if TYPE_CHECKING:
     from rxfal.verbs.concurrent import ConcurrentVerbs
@@ -59,7 +58,7 @@ class Client(Verbs):
             raise TypeError(f"config is a rxfal.Config, not {type(config).__name__}")
         self.config = Config.from_env() if config is None else config
         self._http = Http(self.config, Credentials(credentials, self.config, access_token=access_token))
-        connections = Connections(self._http, TokenCache(self._http))
+        connections = Connections(self._http)
         super().__init__(lambda: connections)
 
     def __repr__(self) -> str:

@@ -10,9 +10,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from reactivex import Observable, typing
-from reactivex import operators as ops
 
-from .operators import grouping, per_item
+from . import operators as own
 
 __all__ = ["Fluent"]
 
@@ -50,69 +49,69 @@ class Fluent(Observable[_T_co]):
 
     def map(self, mapper: typing.Mapper[Any, Any]) -> Any:
         """Turn each item into another; see `rxfal.operators.map`."""
-        return self.pipe(per_item.map(mapper))
+        return self.pipe(own.per_item.map(mapper))
 
     def filter(self, predicate: typing.Predicate[Any]) -> Any:
         """Let through the items for which the predicate holds; see `rxfal.operators.filter`."""
-        return self.pipe(per_item.filter(predicate))
+        return self.pipe(own.per_item.filter(predicate))
 
     def group_by(self, key_mapper: Any, element_mapper: Any = None, subject_mapper: Any = None) -> Any:
         """The items by key, in a stream for each key; see `reactivex.operators.group_by`."""
-        return self.pipe(grouping.group_by(key_mapper, element_mapper, subject_mapper))
+        return self.pipe(own.grouping.group_by(key_mapper, element_mapper, subject_mapper))
 
     def group_by_until(
         self, key_mapper: Any, element_mapper: Any, duration_mapper: Any, subject_mapper: Any = None
     ) -> Any:
         """The items by key, in streams that end; see `reactivex.operators.group_by_until`."""
-        return self.pipe(grouping.group_by_until(key_mapper, element_mapper, duration_mapper, subject_mapper))
+        return self.pipe(own.grouping.group_by_until(key_mapper, element_mapper, duration_mapper, subject_mapper))
 
     def window(self, boundaries: Observable[Any]) -> Any:
         """The items in streams that end where another Observable emits; see `reactivex.operators.window`."""
-        return self.pipe(grouping.window(boundaries))
+        return self.pipe(own.grouping.window(boundaries))
 
     def window_when(self, closing_mapper: Any) -> Any:
         """The items in streams, each with an end of its own; see `reactivex.operators.window_when`."""
-        return self.pipe(grouping.window_when(closing_mapper))
+        return self.pipe(own.grouping.window_when(closing_mapper))
 
     def window_toggle(self, openings: Observable[Any], closing_mapper: Any) -> Any:
         """The items in streams with a beginning and an end of their own; see `reactivex.operators.window_toggle`."""
-        return self.pipe(grouping.window_toggle(openings, closing_mapper))
+        return self.pipe(own.grouping.window_toggle(openings, closing_mapper))
 
     def window_with_count(self, count: int, skip: int | None = None) -> Any:
         """The items in streams by count; see `reactivex.operators.window_with_count`."""
-        return self.pipe(grouping.window_with_count(count, skip))
+        return self.pipe(own.grouping.window_with_count(count, skip))
 
     def window_with_time(self, timespan: Any, timeshift: Any = None, scheduler: Any = None) -> Any:
         """The items in streams by time; see `reactivex.operators.window_with_time`."""
-        return self.pipe(grouping.window_with_time(timespan, timeshift, scheduler))
+        return self.pipe(own.grouping.window_with_time(timespan, timeshift, scheduler))
 
     def window_with_time_or_count(self, timespan: Any, count: int, scheduler: Any = None) -> Any:
         """The items in streams by time or count; see `reactivex.operators.window_with_time_or_count`."""
-        return self.pipe(grouping.window_with_time_or_count(timespan, count, scheduler))
+        return self.pipe(own.grouping.window_with_time_or_count(timespan, count, scheduler))
 
     def switch_latest(self) -> Any:
         """Of a stream of streams, the items of the newest one."""
-        return self.pipe(ops.switch_latest())
+        return self.pipe(_reactivex().switch_latest())
 
     def exclusive(self) -> Any:
         """Of a stream of streams, the items of the one in progress; those that start meanwhile are dropped."""
-        return self.pipe(ops.exclusive())
+        return self.pipe(_reactivex().exclusive())
 
     def pluck(self, key: str) -> Any:
         """The value at `key` of each item."""
-        return self.pipe(ops.pluck(key))
+        return self.pipe(_reactivex().pluck(key))
 
     def dematerialize(self) -> Any:
         """The items, error and end that a stream of notifications stands for."""
-        return self.pipe(ops.dematerialize())
+        return self.pipe(_reactivex().dematerialize())
 
     def partition_indexed(self, predicate_indexed: typing.PredicateIndexed[Any]) -> Any:
         """Two streams over one subscription: the items for which the predicate holds, and the rest."""
-        return self.pipe(ops.partition_indexed(predicate_indexed))
+        return self.pipe(_reactivex().partition_indexed(predicate_indexed))
 
     def ref_count(self) -> Any:
         """Of a connectable stream, one that is connected while anyone subscribes to it."""
-        return self.pipe(ops.ref_count())
+        return self.pipe(_reactivex().ref_count())
 
     def __add__(self, other: Observable[Any]) -> Any:
         """This stream, then the other."""
@@ -124,3 +123,10 @@ class Fluent(Observable[_T_co]):
     def __getitem__(self, key: slice | int) -> Any:
         """The items at a position or in a slice, counted from either end."""
         return self._adopt(super().__getitem__(key))
+
+
+def _reactivex() -> Any:
+    """The operators of reactivex, which take a while to load."""
+    from reactivex import operators
+
+    return operators

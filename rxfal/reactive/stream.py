@@ -13,17 +13,12 @@ from reactivex import ConnectableObservable, GroupedObservable, Observable, abc,
 from reactivex.disposable import Disposable
 from reactivex.scheduler import CurrentThreadScheduler
 
+from . import operators as own
 from .background import current_loop
 from .fluent import Fluent
 from .hops import running_loop
 from .iterate import BUFFER_SIZE, iterate, iterate_blocking, last, last_blocking
 from .observer import ChainObserver, OnCompleted, OnError, OnNext, OutermostObserver, check_callbacks, is_within
-from .operators import buffer as _buffer
-from .operators import timeout as _timeout
-from .operators.delay import delay
-from .operators.observe_on import observe_on
-from .operators.sequence_equal import sequence_equal
-from .operators.share import share
 from .reader import Reader, Sink
 from .scheduler import LoopScheduler
 
@@ -234,17 +229,17 @@ class Stream(Fluent[_T_out]):
 
     def share(self) -> Stream[_T_out]:
         """One subscription to the source for all present subscribers; see `rxfal.operators.share`."""
-        return self.pipe(share())
+        return self.pipe(own.share.share())
 
     def observe_on(self, scheduler: abc.SchedulerBase) -> Stream[_T_out]:
         """Hand the items on by a scheduler; see `rxfal.operators.observe_on`."""
-        return self.pipe(observe_on(scheduler))
+        return self.pipe(own.observe_on.observe_on(scheduler))
 
     def delay(
         self, duetime: typing.AbsoluteOrRelativeTime, scheduler: abc.SchedulerBase | None = None
     ) -> Stream[_T_out]:
         """Hand each item on later; see `rxfal.operators.delay`."""
-        return self.pipe(delay(duetime, scheduler))
+        return self.pipe(own.delay.delay(duetime, scheduler))
 
     @overload
     def timeout(
@@ -267,7 +262,7 @@ class Stream(Fluent[_T_out]):
         scheduler: abc.SchedulerBase | None = None,
     ) -> Stream[Any]:
         """End with StreamTimeoutError, or go on with `other`, after a silence; see `rxfal.operators.timeout`."""
-        return self.pipe(_timeout.timeout(duetime, other, scheduler))
+        return self.pipe(own.timeout.timeout(duetime, other, scheduler))
 
     @overload
     def buffer(self, boundaries: Observable[Any]) -> Stream[list[_T_out]]: ...
@@ -277,11 +272,11 @@ class Stream(Fluent[_T_out]):
         self, boundaries: Observable[Any] | None = None, *, count: int | None = None, seconds: float | None = None
     ) -> Stream[list[_T_out]]:
         """Collect items into lists by boundaries, count or time; see `rxfal.operators.buffer`."""
-        return self.pipe(_buffer.buffer(boundaries, count=count, seconds=seconds))
+        return self.pipe(own.buffer.buffer(boundaries, count=count, seconds=seconds))
 
     def buffer_with_count(self, count: int, skip: int | None = None) -> Stream[list[_T_out]]:
         """Collect items into lists of `count`; see `rxfal.operators.buffer_with_count`."""
-        return self.pipe(_buffer.buffer_with_count(count, skip))
+        return self.pipe(own.buffer.buffer_with_count(count, skip))
 
     def buffer_with_time(
         self,
@@ -290,19 +285,19 @@ class Stream(Fluent[_T_out]):
         scheduler: abc.SchedulerBase | None = None,
     ) -> Stream[list[_T_out]]:
         """Collect items into lists by time; see `rxfal.operators.buffer_with_time`."""
-        return self.pipe(_buffer.buffer_with_time(timespan, timeshift, scheduler))
+        return self.pipe(own.buffer.buffer_with_time(timespan, timeshift, scheduler))
 
     def buffer_with_time_or_count(
         self, timespan: typing.RelativeTime, count: int, scheduler: abc.SchedulerBase | None = None
     ) -> Stream[list[_T_out]]:
         """Collect items into lists by time or count; see `rxfal.operators.buffer_with_time_or_count`."""
-        return self.pipe(_buffer.buffer_with_time_or_count(timespan, count, scheduler))
+        return self.pipe(own.buffer.buffer_with_time_or_count(timespan, count, scheduler))
 
     def sequence_equal(
         self, second: Observable[_T_out] | Iterable[_T_out], comparer: typing.Comparer[_T_out] | None = None
     ) -> Stream[bool]:
         """Whether this and the other sequence have equal items and ends."""
-        return self.pipe(sequence_equal(second, comparer))
+        return self.pipe(own.sequence_equal.sequence_equal(second, comparer))
 
 
 class ConnectableStream(Stream[_T], ConnectableObservable[_T]):  # pyright: ignore[reportIncompatibleMethodOverride]

@@ -115,7 +115,7 @@ class StreamCall:
         http = connections.http
         self.endpoint = Endpoint.parse(app, http.config)
         self.http = http
-        self._tokens = connections.tokens
+        self._connections = connections
         self._response_timeout = _checked_seconds("response_timeout", given["response_timeout"])
         self._timeout = _checked_seconds("timeout", given["timeout"])
         self._path: str | None = given["path"]
@@ -167,7 +167,7 @@ class StreamCall:
                 if isinstance(error, ApiError):
                     error.address = error.address or opened.address
             if token is not None and isinstance(error, ApiError) and error.status == 401:
-                self._tokens.forget(self.endpoint.alias, token)  # the next subscription gets a new one
+                self._connections.tokens.forget(self.endpoint.alias, token)  # the next subscription gets a new one
             raise
 
     def _late(self, what: str) -> Callable[[float], StreamTimeoutError]:
@@ -205,7 +205,7 @@ class StreamCall:
 
     async def _token(self) -> SecretStr:
         if self._token_provider is None:
-            return await self._tokens.token(self.endpoint.alias)
+            return await self._connections.tokens.token(self.endpoint.alias)
         app = self.endpoint.stream_url(Config(), path=self._path).path.strip("/")
         token = await ask(self._token_provider, app, what="token_provider", endpoint=self.endpoint.id)
         if not token.get_secret_value():

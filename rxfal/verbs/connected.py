@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from rxfal.wire.http import Http
-from rxfal.wire.tokens import TokenCache
+
+if TYPE_CHECKING:
+    from rxfal.wire.tokens import TokenCache
 
 
-class Connections(NamedTuple):
-    """What the verbs of one client share."""
+class Connections:
+    """What the verbs of one client share.
 
-    http: Http
-    tokens: TokenCache
+    Args:
+        http: Sends the client's requests.
+    """
+
+    def __init__(self, http: Http) -> None:
+        self.http = http
+
+    @cached_property
+    def tokens(self) -> TokenCache:
+        """The client's short-lived tokens."""
+        from rxfal.wire.tokens import TokenCache  # loaded only for `auth="token"`
+
+        return TokenCache(self.http)
 
 
 class Connected:

@@ -13,15 +13,13 @@ Type checkers know the options from `Unpack`, people from the signature that `sh
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cache
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, NamedTuple, TypeVar, get_args, get_type_hints
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
-@dataclass(frozen=True, slots=True)
-class Default:
+class Default(NamedTuple):
     """Marks an option's default, as `Annotated[str, Default("POST")]`."""
 
     value: Any

@@ -9,10 +9,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from pydantic import BaseModel
-
 from rxfal.errors import DecodeError, FalError
-from rxfal.wire.payload import PayloadDecoder
+from rxfal.wire.payload import PayloadDecoder, is_model
 from rxfal.wire.sse import ServerSentEvent
 
 from .text_shapes import BY_KEY, OBJECT, Said, failure, fields_of, get_field, shape_of_type
@@ -43,7 +41,7 @@ def reader(key: str, choice: int) -> Callable[[Any], Said]:
             get = event.get
         elif isinstance(event, str):
             return event
-        elif isinstance(event, BaseModel):
+        elif is_model(event):
             get = fields_of(event).get
         elif isinstance(event, ServerSentEvent):
             return read_sse(event)

@@ -19,13 +19,16 @@ Events with a `type` are found by it, the others by a key that only they have. W
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 from rxfal.errors import ApiError, FalError
 from rxfal.wire.failures import error_from_value, status_in
+from rxfal.wire.payload import is_model
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 __all__ = ["BY_KEY", "OBJECT", "Said", "failure", "fields_of", "get_field", "shape_of_type"]
 
@@ -51,7 +54,7 @@ def get_field(value: Any, name: str) -> Any:
     """A field of a JSON object, a model or any other object; None where it has none of that name."""
     if isinstance(value, OBJECT):
         return value.get(name)
-    if isinstance(value, BaseModel):
+    if is_model(value):
         return fields_of(value).get(name)
     if isinstance(value, Mapping):
         return cast("Mapping[str, Any]", value).get(name)

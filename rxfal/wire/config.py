@@ -16,7 +16,7 @@ from yarl import URL
 
 from rxfal.wire.masking import Secret, SecretStr, hidden
 
-__all__ = ["Config", "address_of", "key_from_env", "where_a_key_goes"]
+__all__ = ["Config", "address_of", "key_from_env", "prefers_login", "where_a_key_goes"]
 
 _HOST = re.compile(r"[a-z0-9_.-]+(:\d+)?|\[[0-9a-f:.]+\](:\d+)?", re.IGNORECASE)
 
@@ -152,7 +152,7 @@ class Config:
         """
         values: dict[str, Any] = {"key": key_from_env(), "base_url": _env("RXFAL_BASE_URL")}
         if values["base_url"] is None:
-            if _env("FAL_FORCE_AUTH_BY_USER") == "1":
+            if prefers_login():
                 values["key"] = None
             run_host, queue_host = _env("FAL_RUN_HOST"), _env("FAL_QUEUE_RUN_HOST")
             values["run_url"] = run_host and _with_scheme(run_host)
@@ -218,6 +218,11 @@ def key_from_env() -> SecretStr | None:
     if key is None and key_id and key_secret:
         key = f"{key_id}:{key_secret}"
     return None if key is None else SecretStr(key)
+
+
+def prefers_login() -> bool:
+    """Whether the login of `fal auth login` comes before the keys in the environment."""
+    return _env("FAL_FORCE_AUTH_BY_USER") == "1"
 
 
 def where_a_key_goes() -> str:

@@ -5,25 +5,23 @@ import importlib
 import inspect
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from rxfal.errors import CredentialsError
-from rxfal.wire.config import Config, key_from_env
-from rxfal.wire.login import Login, PostForm
+from rxfal.wire.config import Config, key_from_env, prefers_login
 from rxfal.wire.masking import Secret, SecretStr, hidden
 
-__all__ = ["Credential", "Credentials", "KeySource", "ask"]
+if TYPE_CHECKING:
+    from rxfal.wire.login import Login, PostForm
 
-_T = TypeVar("_T")
+__all__ = ["Credential", "Credentials", "KeySource", "ask"]
 
 KeySource = str | Secret | Callable[[], str | Secret | Awaitable[str | Secret]] | None
 """A key or token, or a function, sync or async, that returns one; None if there is none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Credential:
+class Credential(NamedTuple):
     """How a request says who sends it.
 
     Attributes:
@@ -75,19 +73,22 @@ class Credentials:
         given = (config.key if source is None else source) if access_token is None else access_token
         if not (given is None or isinstance(given, SecretStr) or callable(given)):
             raise CredentialsError("credentials are a key, or a function that gives one")
+        self._login: Login | None = None
         if given is None:
-            self._source = _found(config)
+            self._source, self._login = _found(config)
         else:
             self._source = _checked(given) if isinstance(given, SecretStr) else given
 
     def __repr__(self) -> str:
+        if self._login is not None:
+            return "Credentials(the login)"
         if self._source is None:
             return "Credentials(no key)"
         if isinstance(self._source, SecretStr):
             return f"Credentials(a {'key' if self._scheme == 'Key' else 'token'})"
-        return f"Credentials({'the login' if isinstance(self._source, Login) else 'a function'})"
+        return "Credentials(a function)"
 
-    async def current(self, post: PostForm) -> Credential | None:
+    async def current(self, post: "PostForm") -> Credential | None:
         """The credential for one request, or None if there is none.
 
         Args:
@@ -97,18 +98,18 @@ class Credentials:
             CredentialsError: The function failed, it did not return a key, or the login has ended.
             ApiError, TransportError: The login could not be renewed now.
         """
-        source = self._source
-        if isinstance(source, Login):
-            token = await source.token(post)
+        if self._login is not None:
+            token = await self._login.token(post)
             return None if token is None else Credential("Bearer", token)
+        source = self._source
         if callable(source):
             source = _checked(await ask(source, what="the function that gives the key"))
         return None if source is None else Credential(self._scheme, source)
 
     def refused(self) -> None:
         """The last credential was refused: look for a login again."""
-        if isinstance(self._source, Login):
-            self._source.forget()
+        if self._login is not None:
+            self._login.forget()
 
 
 async def ask(function: Callable[..., Any], *args: Any, what: str, endpoint: str | None = None) -> SecretStr:
@@ -142,12 +143,15 @@ def _checked(secret: SecretStr) -> SecretStr | None:
     return secret if secret.get_secret_value() else None
 
 
-def _found(config: Config) -> SecretStr | Login | None:
-    """The credential, if there is one where fal's own client looks."""
-    login = Login.from_env() if config.base_url is None else None
-    if login is not None and login.is_preferred:
-        return login
-    return key_from_env() or (login and _colab_key()) or login
+def _found(config: Config) -> "tuple[SecretStr | None, Login | None]":
+    """The key, or else the login, that there is where fal's own client looks."""
+    if config.base_url is not None:
+        return key_from_env(), None
+    if not prefers_login() and (key := key_from_env() or _colab_key()):
+        return key, None
+    from rxfal.wire.login import Login  # loaded only without a key
+
+    return None, Login.from_env()
 
 
 @cache

@@ -6,8 +6,7 @@ Pure functions over text and `Config`. Everything is checked here before a byte 
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from yarl import URL
 
@@ -26,8 +25,7 @@ _SEGMENT = re.compile(r"[A-Za-z0-9._~@:+=,-]+")
 _NOT_IN_A_PATH = re.compile(r"[\x00-\x1f\x7f\\?#%\u2028\u2029]")
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """An endpoint that has been checked: `{namespace/}{owner}/{alias}{/path}`, on fal's host or on `base`.
 
     Attributes:

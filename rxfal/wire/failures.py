@@ -5,7 +5,6 @@ Pure functions. Nothing that leaves here holds a secret, not even in the frames 
 
 import email.utils
 import errno
-import html
 import os
 import re
 import socket
@@ -196,6 +195,8 @@ def _field_text(entry: Any) -> str:
 def _from_page(text: str) -> str:
     """Plain text, cut to the length of a line; for an HTML page, its title or its words."""
     if re.match(r"\s*<(!doctype|html|head|body|center|h1)", text, re.IGNORECASE):
+        import html  # loaded only for a page: its names of characters take a while
+
         title = re.search(r"<(title|h1)[^>]*>(.*?)</\1", text, re.IGNORECASE | re.DOTALL)
         text = html.unescape(re.sub(r"<[^>]*>", " ", title[2] if title else text))
     text = " ".join(text.split())

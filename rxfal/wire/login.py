@@ -56,20 +56,18 @@ class Login:
 
     Args:
         folder: Where the file is.
-        is_preferred: Whether it comes before the keys in the environment.
     """
 
-    def __init__(self, folder: Path, *, is_preferred: bool = False) -> None:
+    def __init__(self, folder: Path) -> None:
         self._path = folder / "auth0_token"
-        self.is_preferred = is_preferred
         self._tokens: _Tokens | None = None
         self._flights = Flights[SecretStr | None]()
 
     @classmethod
     def from_env(cls) -> Self:
-        """The login in `FAL_HOME_DIR` or else `~/.fal`, preferred with `FAL_FORCE_AUTH_BY_USER=1`."""
+        """The login in `FAL_HOME_DIR` or else `~/.fal`."""
         folder = Path(os.environ.get("FAL_HOME_DIR") or "~/.fal")
-        return cls(folder, is_preferred=os.environ.get("FAL_FORCE_AUTH_BY_USER") == "1")
+        return cls(folder)
 
     async def token(self, post: PostForm) -> SecretStr | None:
         """An access token, or None without a login.

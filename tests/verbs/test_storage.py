@@ -33,7 +33,6 @@ from rxfal.verbs.storage import (
 from rxfal.wire.config import Config
 from rxfal.wire.credentials import Credentials
 from rxfal.wire.http import Http
-from rxfal.wire.tokens import TokenCache
 from tests.hidden import assert_hidden
 
 KEY = "key-id:key-secret"
@@ -62,7 +61,7 @@ async def http(server: FalServer) -> AsyncIterator[Http]:
 
 
 def upload(http: Http, file: Any, **options: Any) -> UploadStream:
-    return StorageVerbs(lambda: Connections(http, TokenCache(http))).upload(file, **options)
+    return StorageVerbs(lambda: Connections(http)).upload(file, **options)
 
 
 class Storage:

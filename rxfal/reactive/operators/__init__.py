@@ -1,1 +1,15 @@
-"""rxfal's own operators, one to a file, and its versions of reactivex's. Users import them from `rxfal.operators`."""
+"""rxfal's own operators, one to a file, and its versions of reactivex's. Users import them from `rxfal.operators`.
+
+The files that the fluent methods of a `Stream` need are attributes here, loaded when they are first used.
+"""
+
+from typing import TYPE_CHECKING
+
+__all__ = ["buffer", "delay", "grouping", "observe_on", "per_item", "sequence_equal", "share", "timeout"]
+
+if TYPE_CHECKING:
+    from . import buffer, delay, grouping, observe_on, per_item, sequence_equal, share, timeout
+else:
+    from rxfal._lazy import load_later
+
+    __getattr__, __dir__ = load_later(__name__, submodules=__all__)

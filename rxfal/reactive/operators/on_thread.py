@@ -65,7 +65,7 @@ def on_thread(
     def on_thread_(source: Observable[_T]) -> Observable[_T]:
         def subscribe(observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
             crossing = Crossing[_T](observer, post, buffer_size, scheduler)
-            return crossing.subscribe_to(source, crossing.upstream(scheduler))
+            return crossing.subscribe_to(source, crossing.upstream)
 
         return Observable(subscribe)
 
@@ -82,6 +82,8 @@ class Crossing(OperatorObserver[_T]):
         scheduler: The subscription's.
         is_there: Whether this is the far side's thread already; then nothing needs to wait.
 
+    Attributes:
+        upstream: The scheduler for the near side.
     """
 
     __slots__ = (
@@ -95,6 +97,7 @@ class Crossing(OperatorObserver[_T]):
         "_waiting",
         "_wants",
         "asking",
+        "upstream",
     )
 
     def __init__(
@@ -115,15 +118,11 @@ class Crossing(OperatorObserver[_T]):
         self._has_left = False
         self._gate: DemandGate | None = None
         self._downstream: LoopScheduler | None = None
+        self.upstream = scheduler
         if isinstance(scheduler, LoopScheduler):
             self._gate = scheduler.gate
             self._downstream = scheduler
-
-    def upstream(self, scheduler: abc.SchedulerBase | None) -> abc.SchedulerBase | None:
-        """The scheduler for the near side, for the subscription's."""
-        return (
-            LoopScheduler(scheduler.loop, scheduler.gate, self) if isinstance(scheduler, LoopScheduler) else scheduler
-        )
+            self.upstream = LoopScheduler(scheduler.loop, scheduler.gate, self)
 
     @property
     def is_pulling(self) -> bool:
