@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -186,6 +188,8 @@ def test_a_loop_that_was_closed_without_a_word_is_noticed_by_the_next_subscriber
         await asyncio.to_thread(lambda: shared.subscribe(*waiting.callbacks))
 
     loop = new_loop()
+    complaints: list[Any] = []
+    loop.set_exception_handler(lambda _, context: complaints.append(context))
     loop.run_until_complete(main())
     loop.run_until_complete(loop.shutdown_default_executor())
     loop.close()
@@ -197,6 +201,10 @@ def test_a_loop_that_was_closed_without_a_word_is_noticed_by_the_next_subscriber
     (error,) = waiting.ends
     assert isinstance(error, TransportError)
     assert error.kind == "cancelled"
+    old = weakref.ref(source.runs.pop(0).task)
+    gc.collect()
+    assert old() is None
+    assert complaints == [], "of a task that was destroyed"
 
 
 def test_a_loop_that_only_rests_is_no_ended_one(new_loop: LoopFactory):

@@ -161,17 +161,16 @@ class _Connection(ChainObserver[_T]):
             self._end(self._hand_on, OnCompleted())
 
     def on_loop_end(self, error: Exception) -> None:
-        self.is_stopped = True
         with self._shared.lock:
-            if self._shared.state is self:
-                self._shared.state = None
             members, self.members = self.members, ()
-        if self._pid == os.getpid():
-            for observer, timing in members:
-                if timing is None or timing.loop is not self._loop:
-                    observer.on_error(error)
-                elif timing.consumer is not None:  # another share, perhaps, with members of its own elsewhere
-                    timing.consumer.on_loop_end(error)
+        if self._pid != os.getpid():
+            return  # members and source are the other process's
+        self.dispose()
+        for observer, timing in members:
+            if timing is None or timing.loop is not self._loop:
+                observer.on_error(error)
+            elif timing.consumer is not None:  # another share, perhaps, with members of its own elsewhere
+                timing.consumer.on_loop_end(error)
 
     def _hand_on(self, end: Notification[_T]) -> None:
         with self._shared.lock:
