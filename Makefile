@@ -8,10 +8,19 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: help demo test test-all test-lowest lint format docs docs-serve picture stubs bench clean
+# The toolkits of examples/ui, each with what its example and its tests need, in an environment of its own.
+GALLERY := textual tk qt
+PACKAGES_textual := textual pillow
+PACKAGES_tk := pillow
+PACKAGES_qt := pyside6-essentials
+NAME ?= textual
+GALLERY_READY := $(GALLERY:%=$(VENV)-gallery/%/.ready)
+
+.PHONY: help demo gallery test test-all test-lowest lint format docs docs-serve picture screenshots stubs bench clean
 
 help:
 	@echo "make demo    watch several models stream at once, from a server on this machine"
+	@echo "make gallery NAME=textual  the same in a user interface; NAME: $(GALLERY)"
 	@echo "make test    run the tests"
 	@echo "make test-all  run all of them, with what they need of the system (a browser, a screen, UI toolkits)"
 	@echo "make test-lowest  run them with every dependency at its lower bound"
@@ -19,6 +28,7 @@ help:
 	@echo "make docs    build the documentation into site/"
 	@echo "make docs-serve  build it again at each change, at http://127.0.0.1:8000"
 	@echo "make picture take the documentation's picture of the demo anew (on Linux or macOS)"
+	@echo "make screenshots  take the gallery's pictures anew (on Linux)"
 	@echo "make stubs   write what type checkers read of the operators, after a change of their signatures"
 	@echo "make bench   run the benchmarks and print their tables"
 	@echo "make format  let ruff put imports and layout in order"
@@ -27,10 +37,13 @@ help:
 demo: $(VENV)/.ready-demo
 	@$(BIN)/rxfal demo
 
+gallery: $(VENV)-gallery/$(NAME)/.ready
+	@$(VENV)-gallery/$(NAME)/bin/python examples/ui/run.py $(NAME)
+
 test: $(VENV)/.ready-dev
 	@$(BIN)/python -m pytest -q
 
-test-all: $(VENV)/.ready-all
+test-all: $(VENV)/.ready-all $(GALLERY_READY)
 	@.ci/system.sh $(BIN)/python
 	@RXFAL_TEST_ALL=1 $(BIN)/python -m pytest -q
 
@@ -58,6 +71,10 @@ docs-serve: $(VENV)/.ready-dev
 picture: $(VENV)/.ready-dev
 	@$(BIN)/python .ci/demo_picture.py
 
+screenshots: $(VENV)/.ready-dev $(GALLERY_READY)
+	@.ci/system.sh $(BIN)/python
+	@$(BIN)/python -m tests.gallery.screenshots
+
 stubs: $(VENV)/.ready-dev
 	@$(BIN)/python -m stubs.generate
 
@@ -65,7 +82,7 @@ bench: $(VENV)/.ready-bench
 	@$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf $(VENV) $(VENV)-lowest site build dist .hypothesis .import_linter_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-lowest $(VENV)-gallery site build dist .hypothesis .import_linter_cache .pytest_cache .ruff_cache
 
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -97,4 +114,13 @@ $(VENV)-lowest/.ready: pyproject.toml .ci/lowest.py | $(VENV)/.made
 	@$(BIN)/python .ci/lowest.py > $(VENV)-lowest/constraints.txt
 	@$(VENV)-lowest/bin/python -m pip --disable-pip-version-check --quiet --no-input install \
 		--editable '.[test]' --constraint $(VENV)-lowest/constraints.txt
+	@touch $@
+
+$(VENV)-gallery/%/.ready: pyproject.toml | $(VENV)/.made
+	@test -n "$(PACKAGES_$*)" || { echo "make gallery NAME=...: one of $(GALLERY)" >&2; exit 1; }
+	@echo "setting up $(@D) ..."
+	@rm -rf $(@D)
+	@$(BIN)/python -m venv $(@D)
+	@$(@D)/bin/python -m pip --disable-pip-version-check --quiet --no-input install --editable . $(PACKAGES_$*) || \
+		{ rm -rf $(@D); exit 1; }
 	@touch $@

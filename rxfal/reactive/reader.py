@@ -127,9 +127,11 @@ class Reader(abc.DisposableBase, Generic[_T]):
             self._task = ReaderTask(self)
 
     def _cancel(self) -> None:
+        # The task leads back here, and one that is cancelled before its first step clears nothing away.
+        task, self._task = self._task, None
         # Where its loop has ended it is closing already, and another cancellation would stop that.
-        if self._task is not None and not self._task.loop_ended:
-            self._task.cancel()
+        if task is not None and not task.loop_ended:
+            task.cancel()
 
     async def run(self) -> None:
         """Feed the observer; what its task does."""

@@ -58,8 +58,9 @@ class Watchdog:
     def stop(self) -> None:
         """Watch no more; from any thread."""
         self._is_stopped = True
-        if self._timer is not None:
-            self._timer.dispose()
+        timer, self._timer = self._timer, None  # which leads back here
+        if timer is not None:
+            timer.dispose()
         if self._gate is not None:
             self._gate.remove_listener(self._resume)
 

@@ -41,7 +41,7 @@ def crossing_to(window: Window, buffer_size: int) -> Callable[[Observable[_T]], 
         def subscribe(observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
             crossing: Crossing[Any] = Crossing(observer, window.post, buffer_size, scheduler)
             leave = window.enter(crossing.dispose)
-            return CompositeDisposable(crossing.subscribe_to(source, crossing.upstream), Disposable(leave))
+            return CompositeDisposable(crossing.subscribe_to(source, crossing.upstream(scheduler)), Disposable(leave))
 
         return Observable(subscribe)
 

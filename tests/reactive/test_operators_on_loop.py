@@ -182,6 +182,26 @@ def test_while_the_loop_is_busy_the_source_pauses_and_then_goes_on(elsewhere: El
     here.close()
 
 
+def test_the_source_goes_on_when_half_of_what_waited_is_delivered(elsewhere: Elsewhere):
+    here, counter, seen = Elsewhere(), Counter(100), list[tuple[int, int]]()
+    release = elsewhere.hold()
+
+    def on_next(item: int) -> None:
+        for _ in range(5):
+            here.call(lambda: None)  # so many turns of the source's loop
+        seen.append((item, counter.produced))
+
+    stream = counter.stream.pipe(ops.on_loop(elsewhere.loop, buffer_size=10))
+    here.call(lambda: stream.subscribe(on_next))
+    release()
+    while len(seen) < 100:
+        elsewhere.call(lambda: None)
+    assert [item for item, _ in seen] == [*range(100)]
+    assert seen[4] == (4, 10), "six were still waiting when it was called"
+    assert seen[5][1] > 10, "and five when this one was"
+    here.close()
+
+
 def test_disposed_while_it_is_full_it_holds_no_neighbour_back(elsewhere: Elsewhere):
     """The gate belongs to the whole subscription: a crossing that was disposed of may not keep it closed."""
     here, log = Elsewhere(), Log()

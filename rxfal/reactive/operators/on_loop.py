@@ -59,7 +59,7 @@ def on_loop(
             crossing = Crossing[_T](
                 observer, loop.call_soon_threadsafe, buffer_size, scheduler, is_there=lambda: running_loop() is loop
             )
-            return crossing.subscribe_to(source, crossing.upstream)
+            return crossing.subscribe_to(source, crossing.upstream(scheduler))
 
         return Observable(subscribe)
 

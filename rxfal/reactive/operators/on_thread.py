@@ -65,7 +65,7 @@ def on_thread(
     def on_thread_(source: Observable[_T]) -> Observable[_T]:
         def subscribe(observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
             crossing = Crossing[_T](observer, post, buffer_size, scheduler)
-            return crossing.subscribe_to(source, crossing.upstream)
+            return crossing.subscribe_to(source, crossing.upstream(scheduler))
 
         return Observable(subscribe)
 
@@ -82,8 +82,6 @@ class Crossing(OperatorObserver[_T]):
         scheduler: The subscription's.
         is_there: Whether this is the far side's thread already; then nothing needs to wait.
 
-    Attributes:
-        upstream: The scheduler for the near side.
     """
 
     __slots__ = (
@@ -97,7 +95,6 @@ class Crossing(OperatorObserver[_T]):
         "_waiting",
         "_wants",
         "asking",
-        "upstream",
     )
 
     def __init__(
@@ -118,11 +115,15 @@ class Crossing(OperatorObserver[_T]):
         self._has_left = False
         self._gate: DemandGate | None = None
         self._downstream: LoopScheduler | None = None
-        self.upstream = scheduler
         if isinstance(scheduler, LoopScheduler):
             self._gate = scheduler.gate
             self._downstream = scheduler
-            self.upstream = LoopScheduler(scheduler.loop, scheduler.gate, self)
+
+    def upstream(self, scheduler: abc.SchedulerBase | None) -> abc.SchedulerBase | None:
+        """The scheduler for the near side, for the subscription's."""
+        return (
+            LoopScheduler(scheduler.loop, scheduler.gate, self) if isinstance(scheduler, LoopScheduler) else scheduler
+        )
 
     @property
     def is_pulling(self) -> bool:

@@ -105,7 +105,8 @@ class _Connection(ChainObserver[_T]):
 
     def connect(self) -> None:
         """Subscribe to the source."""
-        self.subscribe_to(self._shared.source, self._timing)
+        timing, self._timing = self._timing, None  # which leads back here, as the consumer
+        self.subscribe_to(self._shared.source, timing)
 
     def is_lost(self) -> bool:
         """Whether its loop was closed before the source ended, or belongs to the process that this one forked from."""
