@@ -119,14 +119,19 @@ class _Inbox(ChainObserver[_T]):
 
 
 class _Queue(_Inbox[_T]):
-    """All items, in order; the demand gate is closed while there are many."""
+    """All items, in order. It closes the demand gate when it is full; whoever takes an item opens it at half.
+
+    Attributes:
+        items: What has arrived.
+        half: How many are few enough for the sources to go on.
+    """
 
     def __init__(self, waiter: _Waiter, scheduler: LoopScheduler, size: int) -> None:
         super().__init__(waiter)
         self.items: deque[_T] = deque()
         self._gate = scheduler.gate
         self._size = size
-        self._half = size // 2
+        self.half = size // 2
         scheduler.consumer = self
 
     def has_news(self) -> bool:
@@ -142,15 +147,8 @@ class _Queue(_Inbox[_T]):
             self._wake()
         if len(items) >= self._size:
             self._gate.close()
-            if len(items) <= self._half:  # a consumer on another thread emptied it between the two lines
+            if len(items) <= self.half:  # a consumer on another thread emptied it between the two lines
                 self._gate.open()
-
-    def take(self) -> _T:
-        """The next item; the sources go on when it leaves the queue half empty."""
-        item = self.items.popleft()
-        if self._gate.closed and len(self.items) <= self._half:
-            self._gate.open()
-        return item
 
 
 class _Latest(_Inbox[_T]):
@@ -206,12 +204,15 @@ async def iterate(source: Observable[_T], *, buffer_size: int = BUFFER_SIZE) -> 
     scheduler = LoopScheduler(loop)
     waiter = _CoroutineWaiter(loop)
     inbox: _Queue[_T] = _Queue(waiter, scheduler, positive(buffer_size))
-    items, take = inbox.items, inbox.take
+    items, take, half, gate = inbox.items, inbox.items.popleft, inbox.half, scheduler.gate
     subscription = inbox.subscribe_to(source, scheduler)
     try:
         while True:
             while items:
-                yield take()
+                item = take()
+                if gate.closed and len(items) <= half:
+                    gate.open()
+                yield item
             if inbox.is_stopped and not items:
                 break
             await waiter.wait_for(inbox)
@@ -244,13 +245,16 @@ def iterate_blocking(source: Observable[_T], *, buffer_size: int = BUFFER_SIZE) 
 def _pull(source: Observable[_T], scheduler: LoopScheduler, size: int) -> Generator[_T, None, None]:
     waiter = _ThreadWaiter()
     inbox: _Queue[_T] = _Queue(waiter, scheduler, size)
-    items, take = inbox.items, inbox.take
+    items, take, half, gate = inbox.items, inbox.items.popleft, inbox.half, scheduler.gate
     with subscribing_on(scheduler.loop):
         subscription = inbox.subscribe_to(source, scheduler)
     try:
         while True:
             while items:
-                yield take()
+                item = take()
+                if gate.closed and len(items) <= half:
+                    gate.open()
+                yield item
             if inbox.is_stopped and not items:
                 break
             waiter.wait_for(inbox)

@@ -267,13 +267,19 @@ def _is_async(function: object) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
 
 
-_FUNCTIONS = (types.FunctionType, types.MethodType)  # what else is called may have an `async def __call__`
+_FUNCTIONS = (
+    types.FunctionType,
+    types.MethodType,
+    types.BuiltinFunctionType,
+)  # what else is called may have an `async def __call__`
 
 
 def check_callbacks(**callbacks: object) -> None:
     """Raise TypeError for a callback that can't be called, or an `async def` one: Rx would drop its coroutine."""
     for name, callback in callbacks.items():
-        if callback is not None and not callable(callback):
+        if callback is None:
+            continue
+        if not callable(callback):
             raise TypeError(f"{name} is a function or an observer, not {callback!r}")
         while isinstance(callback, functools.partial):
             callback = callback.func

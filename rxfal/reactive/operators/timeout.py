@@ -103,6 +103,12 @@ def timeout(
     return timeout_
 
 
+class _NeverPaused:
+    """In place of a gate, for schedulers that carry none."""
+
+    paused = 0.0
+
+
 class _SilenceObserver(OperatorObserver[_T]):
     """Hands items on and notes the time of each, which a watchdog compares now and then.
 
@@ -114,9 +120,13 @@ class _SilenceObserver(OperatorObserver[_T]):
 
     def __init__(self, observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase) -> None:
         super().__init__(observer)
-        self._gate = scheduler.gate if isinstance(scheduler, LoopScheduler) else None
         self._now = clock_of(scheduler)
-        self.clock = self._now if self._gate is None else self._gate.clock
+        if isinstance(scheduler, LoopScheduler):
+            self._gate = scheduler.gate
+            self.clock = scheduler.gate.clock
+        else:
+            self._gate = _NeverPaused
+            self.clock = self._now
         self._since = self.clock()
 
     def since(self) -> float:
@@ -129,8 +139,7 @@ class _SilenceObserver(OperatorObserver[_T]):
                 self._on_next(value)
             except BaseException as error:
                 self._next_failed(error)
-            now = self._now()  # with the next line the gate's clock, short of a pause in progress; cheaper than that
-            self._since = now if self._gate is None else now - self._gate.paused
+            self._since = self._now() - self._gate.paused  # its clock, short of a pause in progress; cheaper than that
 
 
 def _expired(duetime: typing.AbsoluteOrRelativeTime) -> StreamTimeoutError:
