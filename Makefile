@@ -9,12 +9,15 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 export NO_MKDOCS_2_WARNING := 1
 
 # The toolkits of examples/ui, each with what its example and its tests need, in an environment of its own.
-GALLERY := textual tk qt
+GALLERY := textual tk qt nicegui gradio
 PACKAGES_textual := textual pillow
 PACKAGES_tk := pillow
 PACKAGES_qt := pyside6-essentials
+PACKAGES_nicegui := nicegui
+PACKAGES_gradio := gradio
+PACKAGES_browser := playwright
 NAME ?= textual
-GALLERY_READY := $(GALLERY:%=$(VENV)-gallery/%/.ready)
+GALLERY_READY := $(patsubst %,$(VENV)-gallery/%/.ready,$(GALLERY) browser)
 
 .PHONY: help demo gallery test test-all test-lowest lint format docs docs-serve picture screenshots stubs bench clean
 

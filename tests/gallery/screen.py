@@ -62,7 +62,10 @@ class Screen:
         process, self._process = self._process, None
         if process is not None:
             assert process.stdin is not None
-            process.stdin.close()
+            try:
+                process.stdin.close()
+            except BrokenPipeError:  # it has ended by itself
+                pass
             try:
                 process.wait(10.0)
             finally:
@@ -72,6 +75,8 @@ class Screen:
                 process.stdout.close()
 
     def _ask(self, *command: str) -> Any:
+        if self._process is not None and self._process.poll() is not None:
+            self.end()
         if self._process is None:
             self._process = self._start()
         assert self._process.stdin is not None
@@ -83,7 +88,9 @@ class Screen:
         return json.loads(line)
 
     def _start(self) -> subprocess.Popen[str]:
-        ours = {name: value for name, value in os.environ.items() if not name.startswith(("FAL_", "RXFAL_"))}
+        # NiceGUI runs another server where it sees pytest's variables.
+        hidden = ("FAL_", "PYTEST_", "RXFAL_")
+        ours = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
         return subprocess.Popen(
             self._command,
             env={**ours, "RXFAL_BASE_URL": self._server.url, "FAL_KEY": self._server.key, "NO_PROXY": "127.0.0.1"},

@@ -48,7 +48,10 @@ def played(request: pytest.FixtureRequest) -> Iterator[Stage]:
 
 @pytest.fixture
 def stage(played: Stage) -> Stage:
-    """The screen as another test may have left it; its server is as new."""
+    """The screen as another test may have left it, but stopped; its server is as new."""
+    played.screen.press("Stop")
+    for request in played.server.requests:
+        request.wait_closed(1.0)
     played.server.add_models()
     played.server.pace = 0.3
     played.server.clear()
@@ -81,6 +84,9 @@ def test_an_error_is_shown_and_the_others_go_on(stage: Stage) -> None:
 
     stage.screen.press("Start")
     stage.screen.read_until(lambda shown: "the bard has lost his voice" in shown.text and _PROSE in shown.text)
+    for request in stage.server.requests:
+        request.wait_closed()
+        assert not request.dropped
 
 
 def test_stop_closes_the_requests(stage: Stage) -> None:
@@ -95,6 +101,11 @@ def test_another_start_closes_the_requests_of_the_first(stage: Stage) -> None:
     first = stage.begin()
     stage.server.pace = 0.3
     stage.screen.press("Start")
+    if not stage.toolkit.restarts:
+        assert not any(request.dropped for request in first)
+        assert len(stage.server.requests) == 3
+        stage.screen.press("Stop")
+        return
     for request in first:
         request.wait_closed(1.0)
     stage.screen.read_until(lambda shown: _PROSE in shown.text and _VERSE in shown.text)

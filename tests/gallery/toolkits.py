@@ -7,6 +7,7 @@ from tests.gallery.screen import ROOT, Screen
 from tests.needs import need_programs
 
 _ENVIRONMENTS = ROOT / ".venv-gallery"
+_SCREENS = ROOT / "tests" / "gallery" / "screens"
 
 
 class Toolkit(NamedTuple):
@@ -15,24 +16,32 @@ class Toolkit(NamedTuple):
     Attributes:
         name: Of its environment and of its example.
         display: The command that provides a display; empty if it needs none.
+        site: How its environment's Python runs the example, for one that is a website; None for the others.
+        restarts: Whether another Start ends the first; else it is ignored while that runs.
         grace: Seconds for which it holds the view of a visitor who has left.
         picture: The format of its screenshot.
     """
 
     name: str
     display: tuple[str, ...] = ()
+    site: tuple[str, ...] | None = None
+    restarts: bool = True
     grace: float = 0.0
     picture: str = "png"
 
     def screen(self, server: FalServer) -> Screen:
         """Its example's screen; skips the test where something is missing."""
-        need_programs(*self.display[:1], str(_ENVIRONMENTS / self.name / "bin" / "python"))
-        return Screen([*self.display, *self._command], server)
+        if self.site is None:
+            need_programs(*self.display[:1], _python(self.name))
+            return Screen([*self.display, _python(self.name), str(_SCREENS / f"{self.name}_screen.py")], server)
+        need_programs("chromium", _python("browser"), _python(self.name))
+        example = str(ROOT / "examples" / "ui" / f"{self.name}_app.py")
+        site = [_python(self.name), *(part.replace("EXAMPLE", example) for part in self.site)]
+        return Screen([_python("browser"), str(_SCREENS / "web_screen.py"), *site], server)
 
-    @property
-    def _command(self) -> list[str]:
-        python = _ENVIRONMENTS / self.name / "bin" / "python"
-        return [str(python), str(ROOT / "tests" / "gallery" / "screens" / f"{self.name}_screen.py")]
+
+def _python(environment: str) -> str:
+    return str(_ENVIRONMENTS / environment / "bin" / "python")
 
 
 TOOLKITS = {
@@ -41,5 +50,7 @@ TOOLKITS = {
         Toolkit("textual", picture="svg"),
         Toolkit("tk", display=("xvfb-run", "-a")),
         Toolkit("qt"),
+        Toolkit("nicegui", site=("EXAMPLE",), grace=1.5),
+        Toolkit("gradio", site=("EXAMPLE",), restarts=False),
     )
 }
