@@ -44,6 +44,7 @@ def _python(environment: str) -> str:
     return str(_ENVIRONMENTS / environment / "bin" / "python")
 
 
+_QUIETLY = "--server.headless=true", "--browser.gatherUsageStats=false"
 TOOLKITS = {
     toolkit.name: toolkit
     for toolkit in (
@@ -52,5 +53,9 @@ TOOLKITS = {
         Toolkit("qt"),
         Toolkit("nicegui", site=("EXAMPLE",), grace=1.5),
         Toolkit("gradio", site=("EXAMPLE",), restarts=False),
+        Toolkit(
+            "streamlit",
+            site=("-m", "streamlit", "run", "EXAMPLE", "--server.port=PORT", "--server.address=127.0.0.1", *_QUIETLY),
+        ),
     )
 }

@@ -8,9 +8,10 @@ import sys
 import time
 
 from commands import answer, command
-from playwright.sync_api import sync_playwright
+from playwright import sync_api
 
 START_SECONDS = 60.0
+PRESS_SECONDS = 2.0
 
 with socket.socket() as probe:
     probe.bind(("127.0.0.1", 0))
@@ -28,7 +29,7 @@ try:
             if attempt.connect_ex(("127.0.0.1", port)) == 0:
                 break
         time.sleep(0.05)
-    with sync_playwright() as playwright:
+    with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1000, "height": 560})
         page.goto(f"http://127.0.0.1:{port}/")
@@ -36,7 +37,12 @@ try:
         while True:
             match command():
                 case ["press", name]:
-                    page.get_by_role("button", name=name, exact=True).click()
+                    button = page.get_by_role("button", name=name, exact=True)
+                    try:
+                        button.click(timeout=1000.0 * PRESS_SECONDS)
+                    except sync_api.TimeoutError:
+                        if name != "Stop":  # Streamlit has one only while something runs
+                            raise
                     answer()
                 case ["read"]:
                     text = page.inner_text("body")
