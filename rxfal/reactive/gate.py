@@ -142,22 +142,30 @@ class Asking:
         now: Whether it does.
     """
 
-    __slots__ = ("_listeners", "now")
+    __slots__ = ("_listeners", "_lock", "now")
 
     def __init__(self, now: bool = False) -> None:
         self.now = now
+        self._lock = threading.Lock()
         self._listeners: tuple[Callable[[], None], ...] = ()
 
     def begin(self) -> None:
-        """Ask, on the consumer's thread. A listener that has something may give it at once, and so end the asking."""
+        """Ask, on the consumer's thread. A listener that has something may give it at once, and so end the asking.
+
+        Another one is asked first each time, so that merged sources take turns.
+        """
         self.now = True
         for listener in self._listeners:
             listener()
+        with self._lock:
+            self._listeners = (*self._listeners[1:], *self._listeners[:1])
 
     def add_listener(self, listener: Callable[[], None]) -> None:
         """Call `listener` whenever the asking begins, on the consumer's thread."""
-        self._listeners = (*self._listeners, listener)
+        with self._lock:
+            self._listeners = (*self._listeners, listener)
 
     def remove_listener(self, listener: Callable[[], None]) -> None:
-        """Undo one `add_listener`."""
-        self._listeners = tuple(other for other in self._listeners if other != listener)
+        """Undo one `add_listener`; nothing happens where there was none."""
+        with self._lock:
+            self._listeners = tuple(other for other in self._listeners if other != listener)

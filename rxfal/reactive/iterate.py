@@ -98,7 +98,7 @@ class _Inbox(ChainObserver[_T]):
     def __init__(self, waiter: _Waiter) -> None:
         super().__init__(None, noop, None)
         self.error: Exception | None = None
-        self.asking = self.wants = Asking()
+        self.wants = Asking()
         self._wake = waiter.wake
 
     def has_news(self) -> bool:
@@ -128,6 +128,7 @@ class _Queue(_Inbox[_T]):
 
     def __init__(self, waiter: _Waiter, scheduler: LoopScheduler, size: int) -> None:
         super().__init__(waiter)
+        self.asking = self.wants
         self.items: deque[_T] = deque()
         self._gate = scheduler.gate
         self._size = size

@@ -8,18 +8,32 @@ from functools import partial
 from typing import Any, TypeVar, overload
 
 from reactivex import Observable, abc
-from reactivex.disposable import CompositeDisposable, SingleAssignmentDisposable
+from reactivex.disposable import CompositeDisposable, Disposable, SingleAssignmentDisposable
+from reactivex.scheduler.scheduler import Scheduler
 
 from .merge import Tagged, named_sources
 from .observer import subscribe_within
 from .operators.arguments import check_span
-from .scheduler import loop_scheduler
+from .scheduler import LoopScheduler, clock_of, loop_scheduler
 from .stream import Stream
+from .watchdog import Watchdog
 
 _T = TypeVar("_T")
+_A = TypeVar("_A")
+_B = TypeVar("_B")
+_C = TypeVar("_C")
+_D = TypeVar("_D")
 _Key = TypeVar("_Key", bound=Hashable)
 
 
+@overload
+def race(a: Observable[_A], b: Observable[_B], /) -> Stream[_A | _B]: ...
+@overload
+def race(a: Observable[_A], b: Observable[_B], c: Observable[_C], /) -> Stream[_A | _B | _C]: ...
+@overload
+def race(
+    a: Observable[_A], b: Observable[_B], c: Observable[_C], d: Observable[_D], /
+) -> Stream[_A | _B | _C | _D]: ...
 @overload
 def race(*sources: Observable[_T]) -> Stream[_T]: ...
 @overload
@@ -82,22 +96,8 @@ def hedge(stream: Observable[_T], *, after: float) -> Stream[_T]:
     if not isinstance(stream, Observable):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"hedge takes an Observable, not {type(stream).__name__}")
     check_span("after", after)
-
-    def subscribe(observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
-        contest = _Contest(observer, 2)
-        is_second_in = False
-
-        def second(*_: Any) -> None:
-            nonlocal is_second_in
-            if not is_second_in:
-                is_second_in = True
-                contest.enter(stream, scheduler)
-
-        timer = loop_scheduler(scheduler).schedule_relative(after, second)
-        contest.enter(stream, scheduler, on_out=second)
-        return CompositeDisposable(contest.entries, timer)
-
-    return Stream(subscribe, name=f"hedge({getattr(stream, 'name', 'observable')})")
+    name = getattr(stream, "name", "observable")
+    return Stream(partial(_hedge, stream, Scheduler.to_seconds(after)), name=f"hedge({name})")
 
 
 def _race(
@@ -111,6 +111,30 @@ def _race(
         contest.enter(source, scheduler, wrap=partial(Tagged, tags[index]) if tags else None)
     if not sources:
         observer.on_completed()
+    return contest.entries
+
+
+def _hedge(
+    stream: Observable[Any],
+    after: float,
+    observer: abc.ObserverBase[Any],
+    scheduler: abc.SchedulerBase | None = None,
+) -> abc.DisposableBase:
+    contest = _Contest(observer, 2)
+    timing = loop_scheduler(scheduler)
+    gate = timing.gate if isinstance(timing, LoopScheduler) else None
+    clock = clock_of(timing) if gate is None else gate.clock
+    began = clock()
+
+    def second() -> None:
+        if contest.entries.remove(waiting):  # whoever comes first: the end of the wait, or of the first subscription
+            contest.enter(stream, scheduler)
+
+    watchdog = Watchdog(after, lambda: began, clock, second, timing, gate)
+    waiting = Disposable(watchdog.stop)  # an entry, which leaves the contest when somebody wins
+    contest.entries.add(waiting)
+    watchdog.start()
+    contest.enter(stream, scheduler, on_out=second)
     return contest.entries
 
 
@@ -158,7 +182,7 @@ class _Contest:
             with self._lock:
                 if self._winner is entry:
                     self._observer.on_error(error)
-                else:
+                elif self._winner is None:
                     self._error = error
                     out()
 
@@ -166,15 +190,15 @@ class _Contest:
             with self._lock:
                 if self._winner is entry:
                     self._observer.on_completed()
-                else:
+                elif self._winner is None:
                     out()
 
         def out() -> None:
             self._still_to_lose -= 1
-            if on_out is not None:
-                on_out()
-            if not self._still_to_lose and self._winner is None:
+            if not self._still_to_lose:
                 self._finish()
+            elif on_out is not None:
+                on_out()
 
         with self._lock:
             if self._winner is not None:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from reactivex import abc
+from reactivex.internal import noop
 
 from .clock import TOLERANCE
 from .gate import DemandGate
@@ -58,7 +59,7 @@ class Watchdog:
     def stop(self) -> None:
         """Watch no more; from any thread."""
         self._is_stopped = True
-        timer, self._timer = self._timer, None  # which leads back here
+        timer, self._timer, self._expire = self._timer, None, noop  # both lead back here
         if timer is not None:
             timer.dispose()
         if self._gate is not None:
@@ -67,15 +68,19 @@ class Watchdog:
     def _look(self, *_: Any) -> None:
         if self._is_due():
             if isinstance(self._scheduler, LoopScheduler):
-                call_after_poll(self._scheduler.loop, partial(self._look_again, self._since()))
+                call_after_poll(self._scheduler.loop, partial(self._look_again, self._scheduler, self._since()))
             else:
                 self._expire()
 
-    def _look_again(self, since: float | None) -> None:
+    def _look_again(self, scheduler: LoopScheduler, since: float | None) -> None:
         if since != self._since():  # something came, and another silence began
             self._look()
         elif self._is_due():
-            self._expire()
+            try:
+                self._expire()
+            except Exception as error:  # as in what the scheduler runs itself: who waits must not wait for ever
+                if not scheduler.tell(error):
+                    raise
 
     def _is_due(self) -> bool:
         if self._is_stopped:

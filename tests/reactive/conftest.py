@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -45,6 +45,16 @@ def background_reports() -> Iterator[list[dict[str, Any]]]:
     on_loop(loop, lambda: loop.set_exception_handler(lambda loop, context: told.append(context)))
     yield told
     on_loop(loop, lambda: loop.set_exception_handler(None))
+
+
+@pytest.fixture
+async def clock() -> AsyncIterator[list[float]]:
+    """The time of the running loop, one of asyncio's own, to be set."""
+    loop: Any = asyncio.get_running_loop()
+    now = [1000.0]
+    loop.time = lambda: now[0]
+    yield now
+    del loop.time
 
 
 def on_loop(loop: asyncio.AbstractEventLoop, call: Callable[[], Any]) -> Any:

@@ -12,7 +12,7 @@ import reactivex as rx
 
 from rxfal import operators as ops
 from rxfal.reactive.merge import merge
-from rxfal.reactive.race import race
+from rxfal.reactive.race import hedge, race
 from rxfal.reactive.stream import Stream, create, from_observable
 from tests.reactive.sources import spin
 
@@ -38,9 +38,13 @@ CHAINS: dict[str, Callable[[Stream[Any]], Stream[Any]]] = {
     "on_loop": lambda stream: stream.pipe(ops.on_loop(asyncio.get_running_loop())),
     "on_thread": lambda stream: stream.pipe(ops.on_thread(lambda deliver: deliver())),
     "conflate": lambda stream: stream.pipe(ops.conflate()),
+    "exhaust_map": lambda stream: stream.pipe(ops.exhaust_map(lambda _: stream)),
+    "keep_alive": lambda stream: stream.pipe(ops.keep_alive(60, None)),
+    "memoize": lambda stream: from_observable(rx.defer(lambda _: stream.pipe(ops.memoize()))),
     "flat_map": lambda stream: stream.pipe(ops.flat_map(lambda _: stream)),
     "merge": lambda stream: merge(a=stream, b=stream),
     "race": lambda stream: race(stream, stream),
+    "hedge": lambda stream: hedge(stream, after=60),
 }
 
 

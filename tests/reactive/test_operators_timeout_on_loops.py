@@ -6,7 +6,7 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -178,16 +178,6 @@ async def test_the_clock_stands_still_while_the_gate_is_closed():
 
 only_asyncio = pytest.mark.asyncio(loop_factories=["asyncio"])
 """The other loops keep their own time, which no test can set."""
-
-
-@pytest.fixture
-async def clock() -> AsyncIterator[list[float]]:
-    """The running loop's time, to be set."""
-    loop: Any = asyncio.get_running_loop()
-    now = [1000.0]
-    loop.time = lambda: now[0]
-    yield now
-    del loop.time
 
 
 @only_asyncio

@@ -34,9 +34,15 @@ def in_a_later_place(tokens: Stream[Token]) -> None:
     )
 
 
+def for_interfaces(tokens: Stream[Token]) -> None:
+    assert_type(tokens.pipe(ops.map(text_of), ops.conflate(lambda kept, new: kept + new)), Stream[str])
+    assert_type(tokens.pipe(ops.timeout(5), ops.exhaust_map(lambda token: [token.index])), Stream[int])
+
+
 def in_the_place_of_an_operator(tokens: Stream[Token]) -> None:
     assert_type(tokens.pipe(lambda source: source.map(text_of)), Stream[str])
 
 
 def merged_by_tag(numbers: Stream[int], texts: Stream[str]) -> None:
     assert_type(rxfal.merge(number=numbers, text=texts), Stream[rxfal.Tagged[int | str]])
+    assert_type(rxfal.race(number=numbers, text=texts), Stream[rxfal.Tagged[int | str]])

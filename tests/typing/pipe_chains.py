@@ -142,6 +142,29 @@ def untyped(values: Stream[Any], numbers: Stream[int]) -> None:
     assert_type(values.pipe(ops.text(), ops.last()), Stream[str])
 
 
+async def answer_to(token: Token) -> bytes:
+    return token.text.encode()
+
+
+def for_interfaces(tokens: Stream[Token], clicks: Observable[int], answers: Stream[str]) -> None:
+    assert_type(tokens.pipe(ops.map(text_of), ops.conflate()), Stream[str])
+    assert_type(tokens.pipe(ops.map(text_of), ops.conflate(str.__add__), ops.last()), Stream[str])
+    assert_type(tokens.pipe(ops.exhaust_map(of_observables_of)), Stream[str])
+    assert_type(tokens.pipe(ops.exhaust_map(lambda token: rx.of(token.index))), Stream[int])
+    assert_type(tokens.pipe(ops.exhaust_map(lambda token: asyncio.ensure_future(answer_to(token)))), Stream[bytes])
+    assert_type(tokens.pipe(ops.exhaust_map(lambda token: [token.index])), Stream[int])
+    assert_type(tokens.pipe(ops.exhaust_map(answers), ops.last()), Stream[str])
+    assert_type(tokens.pipe(ops.keep_alive(15, None), ops.take(2)), Stream[Token | None])
+    assert_type(answers.pipe(ops.keep_alive(15, "")), Stream[str])
+    assert_type(tokens.pipe(ops.memoize(60)), Stream[Token])
+    assert_type(tokens.pipe(ops.map(text_of), ops.memoize(), ops.first()), Stream[str])
+    assert_type(clicks.pipe(ops.memoize()), Observable[int])
+
+
+def of_observables_of(token: Token) -> Observable[str]:
+    return rx.of(token.text)
+
+
 async def pulled(tokens: Stream[Token], nested: Stream[Stream[int]]) -> None:
     async for text in tokens.pipe(ops.map(text_of)):
         assert_type(text, str)

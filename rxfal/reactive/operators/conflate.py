@@ -6,23 +6,27 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast, overload
 
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable
 
 from rxfal.reactive.gate import Asking
-from rxfal.reactive.hops import call_on, running_loop
+from rxfal.reactive.hops import running_loop
 from rxfal.reactive.observer import OperatorObserver
 from rxfal.reactive.scheduler import LoopScheduler
 
 from .arguments import check_function
 
-_T = TypeVar("_T")
+_T = TypeVar("_T", bound=Any)  # where mypy does not know what goes into a lambda, it looks at the bound
 
 _NOTHING: Any = object()
 
 
+@overload
+def conflate() -> Callable[[Observable[_T]], Observable[_T]]: ...
+@overload
+def conflate(merge: Callable[[_T, _T], _T] | None) -> Callable[[Observable[_T]], Observable[_T]]: ...
 def conflate(merge: Callable[[_T, _T], _T] | None = None) -> Callable[[Observable[_T]], Observable[_T]]:
     """Keep only the newest item while the consumer is busy, or all of them merged into one.
 
@@ -80,7 +84,7 @@ def conflate(merge: Callable[[_T, _T], _T] | None = None) -> Callable[[Observabl
 
 
 class _Newest(OperatorObserver[_T]):
-    """Keeps an item until the consumer asks."""
+    """Keeps an item until the consumer asks. To what is above it, it is the consumer itself."""
 
     __slots__ = ("_asking", "_downstream", "_kept", "_lock", "_merge")
 
@@ -94,7 +98,7 @@ class _Newest(OperatorObserver[_T]):
         super().__init__(observer)
         self._asking = asking
         self._merge = merge
-        self._downstream = scheduler
+        self._downstream = self._scheduler = scheduler  # whose consumer is told of what breaks on the way to it
         self._lock = threading.RLock()  # the consumer's thread and the source's may be two
         self._kept: Any = _NOTHING
 
@@ -135,9 +139,12 @@ class _Newest(OperatorObserver[_T]):
         loop = self._downstream.loop
         if running_loop() is loop:
             self._give()
-        else:
-            with suppress(RuntimeError):  # the loop is closed
-                call_on(loop, self._give)
+            return
+        with self._lock:
+            if self._kept is _NOTHING:
+                return
+        with suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(self._give)  # at once, not `call_on`: the consumer's thread waits for it
 
     def _give(self) -> None:
         with self._lock:
@@ -145,8 +152,10 @@ class _Newest(OperatorObserver[_T]):
                 value, self._kept = self._kept, _NOTHING
                 try:
                     self._on_next(value)
-                except BaseException as error:
-                    self._next_failed(error)
+                except BaseException as error:  # not the source's business, which did not call this
+                    self.on_error(cast(Exception, error))
+                    if not isinstance(error, Exception):
+                        raise
 
     def _flush(self, end: Callable[..., object], *args: Exception) -> None:
         with self._lock:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias, TypeVar, cast, overload
 
 from reactivex import Observable, abc, from_, from_future, typing
 from reactivex.disposable import CompositeDisposable, SerialDisposable, SingleAssignmentDisposable
@@ -12,15 +12,25 @@ from reactivex.internal.utils import is_future
 
 from rxfal.reactive.observer import subscribe_within
 
-from .arguments import check_function
-
-_T = TypeVar("_T")
+_T = TypeVar("_T", bound=Any)  # where mypy does not know what goes into a lambda, it looks at the bound
 _R = TypeVar("_R")
 
+_Inner: TypeAlias = Observable[_R] | typing.AnyFuture[_R] | Iterable[_R]
 
+
+@overload
+def exhaust_map(project: Callable[[_T], Observable[_R]]) -> Callable[[Observable[_T]], Observable[_R]]: ...
+@overload
+def exhaust_map(project: Callable[[_T], typing.AnyFuture[_R]]) -> Callable[[Observable[_T]], Observable[_R]]: ...
+@overload
+def exhaust_map(project: Callable[[_T], Iterable[_R]]) -> Callable[[Observable[_T]], Observable[_R]]: ...
+@overload
 def exhaust_map(
-    project: Callable[[_T], Observable[_R] | typing.AnyFuture[_R]],
-) -> Callable[[Observable[_T]], Observable[_R]]:
+    project: Observable[_R] | typing.AnyFuture[_R] | Iterable[_R],
+) -> Callable[[Observable[Any]], Observable[_R]]: ...
+def exhaust_map(
+    project: Callable[[Any], _Inner[Any]] | _Inner[Any],
+) -> Callable[[Observable[Any]], Observable[Any]]:
     """Turn an item into a stream and emit what that emits; items that come while it runs are dropped.
 
     For clicks on a button while its answer still streams. (`switch_map` ends the answer and starts the next one.)
@@ -33,13 +43,14 @@ def exhaust_map(
     have ended, or one of them fails. Cancels when: disposed; the source and the inner stream end.
 
     Args:
-        project: Gets an item and gives an Observable or a future. What it raises ends the stream.
+        project: Gets an item and gives an Observable, a future or an iterable; or one of these, for every item. What it
+            raises ends the stream.
 
     Returns:
         An operator.
 
     Raises:
-        TypeError: For a `project` that can't be called.
+        TypeError: For a `project` that is none of this.
 
     Examples:
         >>> import reactivex as rx
@@ -49,23 +60,26 @@ def exhaust_map(
         >>> list(clicks.pipe(ops.exhaust_map(answer)))
         ['answer 1']
     """
-    check_function("project", project)
+    if not (callable(project) or isinstance(project, Observable | Iterable) or is_future(project)):
+        raise TypeError(f"project is a function, an Observable, a future or an iterable, not {project!r}")
 
-    def exhaust_map_(source: Observable[_T]) -> Observable[_R]:
-        def subscribe(observer: abc.ObserverBase[_R], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
+    def exhaust_map_(source: Observable[Any]) -> Observable[Any]:
+        def subscribe(
+            observer: abc.ObserverBase[Any], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
             lock = threading.RLock()  # the source's thread and the inner stream's may be two
             inner = SerialDisposable()
             is_running = False
             is_over = False
 
-            def on_next(value: _T) -> None:
+            def on_next(value: Any) -> None:
                 nonlocal is_running
                 with lock:
                     if is_running:
                         return
                     is_running = True
                 try:
-                    stream = _observable(project(value))
+                    stream = _observable(project(value) if callable(project) else project)
                 except Exception as error:
                     on_error(error)
                     return
@@ -73,7 +87,7 @@ def exhaust_map(
                 inner.disposable = subscription
                 subscription.disposable = subscribe_within(stream, emit, on_error, inner_completed, scheduler)
 
-            def emit(value: _R) -> None:
+            def emit(value: Any) -> None:
                 with lock:
                     observer.on_next(value)
 

@@ -60,8 +60,8 @@ def keep_alive(
             observer: abc.ObserverBase[Any], scheduler_: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
             timing = loop_scheduler(scheduler, scheduler_)
-            gate = timing.gate if isinstance(timing, LoopScheduler) else None
-            clock = clock_of(timing) if gate is None else gate.clock
+            gate = scheduler_.gate if isinstance(scheduler_, LoopScheduler) else None
+            clock = clock_of(timing) if gate is None or timing is not scheduler_ else gate.clock
             lock = threading.RLock()  # the timer's thread and the source's may be two
             since = clock()
 

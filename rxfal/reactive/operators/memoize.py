@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, TypeVar, cast
 
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable
+from reactivex.notification import Notification, OnCompleted, OnError
 
-from rxfal.reactive.gate import DemandGate
 from rxfal.reactive.hops import call_on, running_loop
-from rxfal.reactive.observer import subscribe_within
 from rxfal.reactive.scheduler import LoopScheduler, clock_of
 
 from .arguments import check_number
-from .share import share
+from .share import Connection, Ended, Member, Shared
 
 _T = TypeVar("_T")
 
@@ -64,135 +63,130 @@ def memoize(
     return lambda source: Observable(_Memory(source, ttl, scheduler).subscribe)
 
 
-class _Memory(Generic[_T]):
+class _Memory(Shared[_T]):
     """A shared source whose items are written down, so that who comes late can read what came before."""
 
     def __init__(self, source: Observable[_T], ttl: float | None, scheduler: abc.SchedulerBase | None) -> None:
-        self._source = source
-        self._ttl = ttl
+        super().__init__(source)
+        self._ttl = math.inf if ttl is None else ttl
         self._clock = time.monotonic if scheduler is None else clock_of(scheduler)
-        self._lock = threading.RLock()
-        self._begin()
-
-    def _begin(self) -> None:
-        self._shared: Observable[list[_T]] = share()(Observable(self._record))
-        self._expires: float | None = None
-        self.items: list[_T] = []
 
     def subscribe(
         self, observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
-        with self._lock:
-            if self._expires is not None and self._clock() >= self._expires:
-                self._begin()
-            shared = self._shared
-        return _Reading(self, observer, scheduler).follow(shared)
+        with self.lock:
+            state: object = self.state
+            if isinstance(state, _Answer) and state.expires <= self._clock():
+                self.state = None
+        reading = _Reading(observer, scheduler if isinstance(scheduler, LoopScheduler) else None)
+        subscription = super().subscribe(reading, scheduler)
+        reading.begin()
+        return CompositeDisposable(subscription, Disposable(reading.stop))
 
-    def _record(
-        self, observer: abc.ObserverBase[list[_T]], scheduler: abc.SchedulerBase | None = None
-    ) -> abc.DisposableBase:
-        items = self.items = []
-        is_whole = False
+    def connection(self, scheduler: abc.SchedulerBase | None) -> Connection[_T]:
+        return _Request(self, scheduler)
 
-        def on_next(value: _T) -> None:
-            items.append(value)
-            observer.on_next(items)
-
-        def on_error(error: Exception) -> None:
-            with self._lock:
-                self._begin()
-            observer.on_error(error)
-
-        def on_completed() -> None:
-            nonlocal is_whole
-            is_whole = True
-            if self._ttl is not None:
-                self._expires = self._clock() + self._ttl
-            observer.on_completed()
-
-        def leave() -> None:
-            if not is_whole and self.items is items:
-                self.items = []
-
-        subscription = subscribe_within(self._source, on_next, on_error, on_completed, scheduler)
-        return CompositeDisposable(subscription, Disposable(leave))
+    def ended(self, connection: Connection[_T], end: Notification[_T]) -> Ended | None:
+        assert isinstance(connection, _Request)
+        return _Answer(connection.items, self._clock() + self._ttl) if isinstance(end, OnCompleted) else None
 
 
-class _Reading(Generic[_T]):
-    """One subscriber, and how far it has read."""
+class _Request(Connection[_T]):
+    """A connection that writes down what comes, for its members to read."""
 
-    def __init__(
-        self, memory: _Memory[_T], observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase | None
-    ) -> None:
-        self._memory = memory
+    __slots__ = ("items",)
+
+    def __init__(self, shared: Shared[_T], scheduler: abc.SchedulerBase | None) -> None:
+        super().__init__(shared, scheduler)
+        self.items: list[_T] = []
+
+    def join(self, member: Member[_T]) -> None:
+        cast("_Reading[_T]", member[0]).items = self.items
+        super().join(member)
+
+    def on_next(self, value: _T) -> None:
+        if not self.is_stopped:
+            self.items.append(value)
+            super().on_next(value)
+
+
+class _Answer:
+    """A whole answer, and until when it is replayed."""
+
+    def __init__(self, items: list[Any], expires: float) -> None:
+        self.items = items
+        self.expires = expires
+
+    def accept(self, observer: abc.ObserverBase[Any], /) -> None:
+        reading = cast("_Reading[Any]", observer)
+        reading.items, reading.end = self.items, OnCompleted()
+
+
+class _Reading(abc.ObserverBase[_T]):
+    """One subscriber, and how far it has read.
+
+    What is read is handed on where it comes, in the thread of the source; what had come before, and what waited for the
+    subscriber's gate, on the subscriber's own loop.
+
+    Attributes:
+        items: What has come so far; it grows.
+        end: What is told after the last of them, once it is known.
+    """
+
+    def __init__(self, observer: abc.ObserverBase[_T], scheduler: LoopScheduler | None) -> None:
+        self.items: list[_T] = []
+        self.end: Notification[_T] | None = None
         self._observer = observer
         self._scheduler = scheduler
-        self._gate: DemandGate | None = scheduler.gate if isinstance(scheduler, LoopScheduler) else None
-        self._lock = threading.Lock()
-        self._items: list[_T] = []
+        self._lock = threading.RLock()  # the source's thread and that of the subscriber's loop may be two
         self._position = 0
-        self._end: Callable[[], None] | None = None
-        self._is_reading = False
-        self._is_wanted = False
+        self._is_stopped = False
 
-    def follow(self, shared: Observable[list[_T]]) -> abc.DisposableBase:
-        """Read from the start, and on whenever something comes or the consumer has room."""
-        observer = self._observer
-        if self._gate is not None:
-            self._gate.add_listener(self._gate_moved)
-        subscription = subscribe_within(
-            shared,
-            self._heard,
-            lambda error: self._ended(partial(observer.on_error, error)),
-            lambda: self._ended(observer.on_completed),
-            self._scheduler,
-        )
-        self._items = self._items or self._memory.items
-        self._read_where_it_belongs()
-        return CompositeDisposable(subscription, Disposable(self._leave))
+    def begin(self) -> None:
+        """Read from the start, and from now on whenever something comes or the consumer has room."""
+        if self._scheduler is not None:
+            self._scheduler.gate.add_listener(self._gate_moved)
+        self._read_at_home()
 
-    def _heard(self, items: list[_T]) -> None:
-        self._items = items
+    def stop(self) -> None:
+        """Read no more."""
+        self._is_stopped = True
+        if self._scheduler is not None:
+            self._scheduler.gate.remove_listener(self._gate_moved)
+
+    def on_next(self, value: _T) -> None:
         self._read()
 
-    def _ended(self, end: Callable[[], None]) -> None:
-        self._items = self._items or self._memory.items
-        self._end = end
+    def on_error(self, error: Exception) -> None:
+        self.end = OnError(error)
+        self._read()
+
+    def on_completed(self) -> None:
+        self.end = OnCompleted()
         self._read()
 
     def _gate_moved(self) -> None:
-        if self._gate is not None and not self._gate.closed:
-            self._read_where_it_belongs()
+        if not self._is_full():
+            self._read_at_home()
 
-    def _leave(self) -> None:
-        if self._gate is not None:
-            self._gate.remove_listener(self._gate_moved)
+    def _is_full(self) -> bool:
+        return self._scheduler is not None and self._scheduler.gate.closed
 
-    def _read_where_it_belongs(self) -> None:
-        loop = self._scheduler.loop if isinstance(self._scheduler, LoopScheduler) else None
-        if loop is None or running_loop() is loop:
+    def _read_at_home(self) -> None:
+        if self._scheduler is None or running_loop() is self._scheduler.loop:
             self._read()
         else:
             with suppress(RuntimeError):  # the loop is closed
-                call_on(loop, self._read)
+                call_on(self._scheduler.loop, self._read)
 
     def _read(self) -> None:
-        """Hand on what there is room for, and then the end; one thread at a time."""
+        """Hand on what there is room for, and then the end."""
         with self._lock:
-            self._is_wanted = True
-            if self._is_reading:
-                return
-            self._is_reading = True
-        while True:
-            self._is_wanted = False
-            while self._position < len(self._items) and not (self._gate is not None and self._gate.closed):
-                item = self._items[self._position]
-                self._position += 1
-                self._observer.on_next(item)
-            if self._end is not None and self._position == len(self._items):
-                end, self._end = self._end, None
-                end()
-            with self._lock:
-                if not self._is_wanted:
-                    self._is_reading = False
+            while self._position < len(self.items):
+                if self._is_stopped or self._is_full():
                     return
+                self._position += 1
+                self._observer.on_next(self.items[self._position - 1])
+            if self.end is not None:
+                end, self.end = self.end, None
+                end.accept(self._observer)

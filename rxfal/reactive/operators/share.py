@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Callable
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
@@ -38,10 +38,10 @@ def share() -> Callable[[Observable[_T]], Observable[_T]]:
         >>> from_observable(rx.of(1, 2, 3)).pipe(ops.share()).run()
         3
     """
-    return lambda source: Observable(_Shared(source).subscribe)
+    return lambda source: Observable(Shared(source).subscribe)
 
 
-class _Shared(Generic[_T]):
+class Shared(Generic[_T]):
     """A source and the state that it is in: idle (None), connected, or ended.
 
     The first subscriber connects it, to an event loop of this process or to none; the last one that leaves makes it
@@ -52,7 +52,7 @@ class _Shared(Generic[_T]):
     def __init__(self, source: Observable[_T]) -> None:
         self.source = source
         self.lock = threading.RLock()
-        self.state: _Connection[_T] | Notification[_T] | None = None
+        self.state: Connection[_T] | Ended | None = None
 
     def subscribe(
         self, observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase | None = None
@@ -60,17 +60,17 @@ class _Shared(Generic[_T]):
         member = (observer, scheduler if isinstance(scheduler, LoopScheduler) else None)
         lost = None
         with self.lock:
-            if isinstance(self.state, _Connection) and self.state.is_lost():
+            if isinstance(self.state, Connection) and self.state.is_lost():
                 lost, self.state = self.state, None
             is_first = self.state is None
             if self.state is None:
-                self.state = _Connection(self, scheduler)
+                self.state = self.connection(scheduler)
             state = self.state
-            if isinstance(state, _Connection):
-                state.members += (member,)
+            if isinstance(state, Connection):
+                state.join(member)
         if lost is not None:
             lost.on_loop_end(TransportError("the event loop that a shared stream ran on was closed", kind="cancelled"))
-        if not isinstance(state, _Connection):
+        if not isinstance(state, Connection):
             state.accept(observer)
             return Disposable()
         if (timing := member[1]) is not None:
@@ -80,16 +80,32 @@ class _Shared(Generic[_T]):
         state.balance()
         return Disposable(partial(state.leave, member))
 
+    def connection(self, scheduler: abc.SchedulerBase | None) -> Connection[_T]:
+        """A connection for the first subscriber, which has this scheduler."""
+        return Connection(self, scheduler)
 
-_Member = tuple[abc.ObserverBase[_T], LoopScheduler | None]
+    def ended(self, connection: Connection[_T], end: Notification[_T]) -> Ended | None:
+        """The state after the source's end."""
+        return end
 
 
-class _Connection(ChainObserver[_T]):
+class Ended(Protocol):
+    """What those find who come after the end."""
+
+    def accept(self, observer: abc.ObserverBase[Any], /) -> object:
+        """Tell one of them."""
+        ...
+
+
+Member = tuple[abc.ObserverBase[_T], LoopScheduler | None]
+
+
+class Connection(ChainObserver[_T]):
     """The one subscription to the source; and its members, the present subscribers with their schedulers."""
 
     __slots__ = ("_gate", "_loop", "_pid", "_shared", "_timing", "members")
 
-    def __init__(self, shared: _Shared[_T], scheduler: abc.SchedulerBase | None) -> None:
+    def __init__(self, shared: Shared[_T], scheduler: abc.SchedulerBase | None) -> None:
         super().__init__(None, None, None)
         self._shared = shared
         self._pid = os.getpid()
@@ -101,7 +117,7 @@ class _Connection(ChainObserver[_T]):
             self._loop = current_loop() if scheduler is None else scheduler.loop
             self._timing = LoopScheduler(self._loop, consumer=self)
             self._gate = self._timing.gate
-        self.members: tuple[_Member[_T], ...] = ()  # replaced, never changed: emitting needs no lock
+        self.members: tuple[Member[_T], ...] = ()  # replaced, never changed: emitting needs no lock
 
     def connect(self) -> None:
         """Subscribe to the source."""
@@ -112,7 +128,11 @@ class _Connection(ChainObserver[_T]):
         """Whether its loop was closed before the source ended, or belongs to the process that this one forked from."""
         return self._pid != os.getpid() or (self._loop is not None and self._loop.is_closed())
 
-    def leave(self, member: _Member[_T]) -> None:
+    def join(self, member: Member[_T]) -> None:
+        """Take a member in; called under the lock."""
+        self.members += (member,)
+
+    def leave(self, member: Member[_T]) -> None:
         """Forget a member; the last one takes the source along."""
         if (timing := member[1]) is not None:
             timing.gate.remove_listener(self.balance)
@@ -176,7 +196,7 @@ class _Connection(ChainObserver[_T]):
     def _hand_on(self, end: Notification[_T]) -> None:
         with self._shared.lock:
             if self._shared.state is self:
-                self._shared.state = end
+                self._shared.state = self._shared.ended(self, end)
             members = self.members
         for observer, _ in members:
             end.accept(observer)
