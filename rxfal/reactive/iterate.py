@@ -74,9 +74,12 @@ class _ThreadWaiter:
 
     def wait_for(self, inbox: _Inbox[Any]) -> None:
         release()
-        inbox.wants.begin()
         try:
-            while not inbox.has_news():
+            while True:
+                # Asked anew each time: who wakes may have been held up since the last, and have ended this asking.
+                inbox.wants.begin()
+                if inbox.has_news():
+                    return
                 self._woken.get()
         finally:
             inbox.wants.now = False

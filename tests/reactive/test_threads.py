@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,9 +15,11 @@ from reactivex import Observable
 from reactivex.scheduler import NewThreadScheduler
 from reactivex.subject import Subject
 
-from rxfal.reactive.iterate import iterate
+from rxfal.reactive.background import background_loop
+from rxfal.reactive.iterate import _Queue, _ThreadWaiter, iterate  # pyright: ignore[reportPrivateUsage]
 from rxfal.reactive.merge import merge
 from rxfal.reactive.reader import Sink
+from rxfal.reactive.scheduler import LoopScheduler
 from rxfal.reactive.stream import create, from_observable
 from tests.reactive.sources import PATIENCE, Counter
 
@@ -123,6 +126,30 @@ async def test_an_item_that_comes_just_as_the_consumer_begins_to_wait_wakes_it()
             turns.release()
     thread.join()
     assert seen == list(range(500))
+
+
+def test_who_wakes_a_waiting_thread_too_late_does_not_end_its_next_asking():
+    subject = Subject[int]()
+    scheduler = LoopScheduler(background_loop().loop)
+    waiter = _ThreadWaiter()
+    inbox = _Queue[int](waiter, scheduler, 256)
+    inbox.subscribe_to(subject, scheduler)
+    thread = threading.Thread(target=waiter.wait_for, args=(inbox,), daemon=True)
+    thread.start()
+    asks(inbox)
+    inbox.asking.now = False  # as a producer does whose item was taken while it was held up between two lines
+    waiter.wake()
+    asks(inbox)
+    subject.on_next(1)
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+
+
+def asks(inbox: _Queue[int]) -> None:
+    until = time.monotonic() + PATIENCE
+    while not inbox.asking.now:
+        assert time.monotonic() < until, "nobody asks"
+        time.sleep(0)
 
 
 async def test_merging_threads_hands_items_on_one_at_a_time_and_loses_none():
