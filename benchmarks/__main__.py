@@ -9,7 +9,7 @@ import inspect
 
 from benchmarks import _report, page
 
-NAMES = ("decoder", "operators", "throughput", "concurrency", "latency")
+NAMES = ("decoder", "operators", "throughput", "concurrency", "latency", "startup")
 
 
 def main() -> None:

@@ -152,6 +152,21 @@ def latency(result: Result) -> Iterator[str]:
     yield folded("All latency figures", result, tables(result["rows"], columns))
 
 
+def startup(result: Result) -> Iterator[str]:
+    columns = {
+        "peer": "peer",
+        "of_fal_client": "CPU, fal-client = 1",
+        "cpu_ms": "ms of CPU",
+        "more_ms": "ms more than the dependencies, or without the plugin",
+    }
+    yield (
+        "The CPU time of a new process until it has imported something, from compiled modules, Python's own start "
+        f"included; the best of {result['rounds']}. rxfal loads each part when it is first used: `import rxfal` alone "
+        "loads next to nothing, and a first `stream()` what a stream needs, which is mostly aiohttp.\n"
+    )
+    yield folded("All start-up figures", result, tables(result["rows"], columns))
+
+
 def operators(result: Result) -> Iterator[str]:
     columns = {"case": "operator", "rxfal_us": "rxfal, µs", "reactivex_us": "reactivex, µs", "ratio": "ratio"}
     yield (
@@ -175,6 +190,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Result], Iterator[str]]]] = {
     "throughput": ("Throughput", throughput),
     "concurrency": ("Many streams", concurrency),
     "latency": ("Time to the first event", latency),
+    "startup": ("Starting", startup),
     "operators": ("Operators", operators),
     "decoder": ("The decoder", decoder),
 }
@@ -211,6 +227,13 @@ def headlines(results: dict[str, Result]) -> Iterator[str]:
         yield (
             f"- **Time to the first event.** On a warm connection it is {figure(ours)} times that of bare aiohttp; "
             f"with fal-client {figure(theirs)} times."
+        )
+    if "startup" in results:
+        peers = ("rxfal", "rxfal, first stream()", "aiohttp, reactivex, pydantic")
+        alone, first, dependencies = (of("startup", "importing", peer, "of_fal_client") for peer in peers)
+        yield (
+            f"- **Starting.** `import rxfal` takes {alone:.0%} of the CPU time of `import fal_client`. With a first "
+            f"`stream()` it is {figure(first)} times, of which {figure(dependencies)} are the dependencies."
         )
     if "operators" in results:
         timeout = of("operators", "timeout(60)", None, "ratio")
