@@ -67,7 +67,7 @@ def _checked_key(value: Any) -> SecretStr | None:
     return SecretStr(text) if text else None
 
 
-_LEFT_OUT = cast(str, None)
+LEFT_OUT = cast(str, None)
 """Of an address: fal's own, or what follows from `base_url`."""
 
 
@@ -82,10 +82,10 @@ class Config:
 
     Args:
         base_url: One server for everything.
-        run_url: Where direct calls and streams go.
-        queue_url: Where queued calls go.
-        rest_url: Where tokens and storage are.
-        key: The key, if no credentials are given elsewhere.
+        run_url: Where direct calls and streams go. Left out, `https://fal.run`.
+        queue_url: Where queued calls go. Left out, `https://queue.fal.run`.
+        rest_url: Where tokens and storage are. Left out, `https://rest.fal.ai`.
+        key: The key, as pydantic's `SecretStr`, if no credentials are given elsewhere.
         proxy_url: A server of yours that adds the key. Requests go there, with the real address in `x-fal-target-url`.
         trusted_hosts: More hosts, as `name` or `name:port`, that may be called and may see the key.
         ssl_context: How to verify servers over https if the system's certificates are not the right ones. For a
@@ -111,9 +111,9 @@ class Config:
     """
 
     base_url: str | None = None
-    run_url: str = _LEFT_OUT
-    queue_url: str = _LEFT_OUT
-    rest_url: str = _LEFT_OUT
+    run_url: str = LEFT_OUT
+    queue_url: str = LEFT_OUT
+    rest_url: str = LEFT_OUT
     key: Secret | None = None
     proxy_url: str | None = None
     trusted_hosts: frozenset[str] = frozenset()

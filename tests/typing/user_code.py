@@ -3,7 +3,7 @@
 
 from typing import Any, assert_type
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 import rxfal
 from rxfal import operators as ops
@@ -79,3 +79,13 @@ async def a_client_of_ones_own() -> None:
             assert_type(event, Any)
         async for event in client.stream_events("fal-ai/any-llm"):
             assert_type(event, rxfal.ServerSentEvent)
+
+
+def keys() -> None:
+    config = rxfal.Config(key=SecretStr("key-id:key-secret"), trusted_hosts=frozenset({"models.example.com"}))
+    assert_type(config.run_url, str)
+    assert config.key is not None
+    assert_type(config.key.get_secret_value(), str)
+    assert_type(rxfal.configure(SecretStr("key-id:key-secret"), config=config), rxfal.Client)
+    rxfal.Client(lambda: SecretStr("key-id:key-secret"))
+    rxfal.Client(access_token=lambda: "token")
