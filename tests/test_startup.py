@@ -14,6 +14,7 @@ import pytest
 
 import rxfal
 import rxfal.testing
+from rxfal.testing import FalServer
 
 ROOT = Path(__file__).parent.parent
 
@@ -54,6 +55,44 @@ def test_streaming_loads_nothing_for_files_many_inputs_retries_tokens_models_or_
     unused = ("operators", "testing", "reactive.concurrent", "reactive.merge", "reactive.operators.")
     unused += ("verbs.concurrent", "verbs.reading", "verbs.storage", "verbs.text", "wire.login", "wire.tokens")
     assert [module for module in ours(modules) if module.removeprefix("rxfal.").startswith(unused)] == []
+
+
+def test_a_stream_to_its_end_loads_nothing_for_retries_either():
+    with FalServer(models=True, pace=0) as server:
+        code = f"import rxfal; rxfal.Client('{server.key}', config=rxfal.Config(base_url='{server.url}'))"
+        modules = loaded_by(f"{code}.stream('fal-ai/any-llm', {{'prompt': 'a haiku'}}).run()")
+    assert modules & (PYDANTICS_MODELS | RETRIES) == set()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its limits are others")
+def test_a_first_failure_is_told_though_no_file_can_be_opened_to_load_what_retries():
+    code = """
+import os, reactivex, rxfal
+
+rxfal.from_observable(reactivex.of(1)).run()  # the background loop is there
+stream = rxfal.Client("key", config=rxfal.Config(base_url="http://127.0.0.1:9")).stream("me/app")
+kept = []
+try:
+    while True:
+        kept.append(os.open(os.devnull, os.O_RDONLY))
+except OSError:
+    pass
+try:
+    stream.run()
+except Exception as error:
+    failure = error
+while kept:
+    os.close(kept.pop())
+print(type(failure).__name__, getattr(failure, "kind", failure))
+"""
+    done = subprocess.run(
+        ["sh", "-c", 'ulimit -n 64 && exec "$0" -c "$1"', sys.executable, code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout == "TransportError out of file descriptors\n", done.stdout + done.stderr
 
 
 def test_the_operators_load_no_models_and_no_retries():

@@ -6,6 +6,7 @@ Knows errors and the clock; it does not know what is sent.
 import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from rxfal.errors import ApiError, StreamTimeoutError, TransportError, in_seconds
@@ -37,14 +38,26 @@ async def retried(once: Callable[[], Awaitable[_T]], request: Request, deadline:
         deadline: No pause is begun that would last beyond it.
         attempts: How many there may be.
     """
-    async for attempt in _attempts(request, deadline, attempts):
+    failures: list[Exception] = []  # popped when raised: its traceback has this frame, which must not have it
+    try:
+        return await once()  # mostly all that is needed, and setting up retries takes as long as sending a request
+    except Exception as error:
+        failures.append(error)
+    retries = None
+    with suppress(OSError):  # without a file descriptor left there is no way to load stamina
+        retries = _attempts(request, deadline, attempts)
+    if retries is None:
+        raise failures.pop()
+    async for attempt in retries:
         with attempt:
+            if failures:  # stamina's first attempt is the one that failed: it gets the error, and decides
+                raise failures.pop()
             return await once()
     raise AssertionError("retries end with a result or an error")
 
 
 def _attempts(request: Request, deadline: Deadline, most: int) -> "AsyncIterator[stamina.Attempt]":
-    import stamina  # loaded only for something to try again
+    import stamina  # loaded only when something failed
 
     worth = _never_started if request.retry == "never-started" else _worth_another_try
     failed = 0
