@@ -28,8 +28,8 @@ class PayloadDecoder:
     What pydantic's parser refuses gets a second reading by the standard library, after decoding with replacement. Other
     clients accept that much: lone surrogate escapes, invalid UTF-8, deep nesting.
 
-    A call does both. To decode many events, call `parse`, which is pydantic's own function and saves one call per
-    event, and then `recover` with the ValueError that it raised.
+    A call does both. To decode many events, call `parse`, which is pydantic's own function in Rust and saves a call
+    or two per event, and then `recover` with the ValueError that it raised.
 
     Args:
         output: A pydantic model, or any type that `TypeAdapter` accepts. If left out: plain JSON values.
@@ -52,8 +52,8 @@ class PayloadDecoder:
     def __init__(self, output: Any = None, *, endpoint: str | None = None) -> None:
         self._output = output
         self._endpoint = endpoint
-        self._adapter = None if output is None else _adapter(output)
-        self.parse: Callable[[bytes], Any] = from_json if self._adapter is None else self._adapter.validate_json
+        self._adapter = adapter = None if output is None else _adapter(output)
+        self.parse: Callable[[bytes], Any] = from_json if adapter is None else adapter.validator.validate_json
 
     def __call__(self, data: bytes) -> Any:
         """Decode one value.
