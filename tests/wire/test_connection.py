@@ -38,8 +38,11 @@ async def test_this_aiohttp_is_one_that_the_connection_was_written_for(session: 
     assert session.client._retry_connection is False
 
 
-async def test_with_an_aiohttp_that_lacks_a_name_its_own_connection_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "_USED_OF_AIOHTTP", ("_renamed_since",))
+@pytest.mark.parametrize("names", ["_USED_OF_CONNECTIONS", "_USED_OF_BODIES"])
+async def test_with_an_aiohttp_that_lacks_a_name_its_own_connection_stays(
+    monkeypatch: pytest.MonkeyPatch, names: str
+) -> None:
+    monkeypatch.setattr(connection, names, ("_renamed_since",))
     sessions = Sessions(5.0)
     session = await sessions.get()
     assert session.client.connector is not None
@@ -146,6 +149,41 @@ async def test_the_parser_is_asked_to_go_on_only_where_it_was_stopped(
         assert len(await make_http(server.url).fetch(request_to(server.url))) == 10_000 + 2**21
     assert fed.count(0) < 100  # aiohttp asks after every chunk
     assert sum(1 for size in fed if size) < 1000
+
+
+# Bodies
+
+
+async def test_a_body_in_small_chunks_is_held_back_while_nobody_reads_and_is_whole_in_the_end(
+    make_http: MakeHttp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paused, pause = asyncio.Event(), Connection.pause_reading
+    monkeypatch.setattr(Connection, "pause_reading", lambda self: paused.set() or pause(self))
+    pieces = [b"%7d" % number for number in range(300_000)]
+
+    async def handler(reader: Reader, writer: Writer, head: bytes) -> None:
+        writer.write(CHUNKED + b"".join(b"7\r\n%b\r\n" % piece for piece in pieces) + b"0\r\n\r\n")
+
+    async with scripted(handler) as server, make_http(server.url).exchange(request_to(server.url)) as response:
+        await asyncio.wait_for(paused.wait(), 5)
+        assert response._content._size < 600_000
+        assert await response.read() == b"".join(pieces)
+
+
+async def test_a_chunk_that_comes_in_two_reads_is_handed_on_as_it_comes(make_http: MakeHttp) -> None:
+    go_on = asyncio.Event()
+
+    async def handler(reader: Reader, writer: Writer, head: bytes) -> None:
+        writer.write(CHUNKED + b"a\r\nfirst")
+        await go_on.wait()
+        writer.write(b" half\r\n0\r\n\r\n")
+
+    async with scripted(handler) as server, make_http(server.url).exchange(request_to(server.url)) as response:
+        assert await response.read_chunk() == b"first"
+        go_on.set()
+        assert await response.read_chunk() == b" half"
+        assert await response.read_chunk() == b""
+        assert type(response._content) is connection.Body
 
 
 # Bytes that nobody asked for
