@@ -1,4 +1,4 @@
-"""A package whose names are loaded when they are first used (PEP 562), so that importing it costs next to nothing."""
+"""Load a package's names on first use (PEP 562), so that importing the package costs next to nothing."""
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -10,15 +10,19 @@ from typing import Any
 def load_later(
     package: str, names: Mapping[str, Iterable[str]] = {}, *, submodules: Iterable[str] = ()
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """The `__getattr__` and the `__dir__` of a package.
+    """Make the `__getattr__` and `__dir__` functions of a package.
 
-    For type checkers the names are imported beside the call, under `TYPE_CHECKING`; hide the call from them, since to
-    them a package with a `__getattr__` has every name that one could think of.
+    For type checkers, import the same names next to the call, under `TYPE_CHECKING`. Hide the call itself from them:
+    to a type checker, a package with a `__getattr__` has every conceivable name.
 
     Args:
-        package: Its `__name__`.
-        names: By module of the package, what it takes from there; `holder.name` is an attribute of what is there.
-        submodules: Which modules are names of the package themselves.
+        package: The package's `__name__`.
+        names: Maps each module of the package to the names to take from it. `holder.name` stands for the attribute
+            `name` of the module's `holder`.
+        submodules: Modules that are names of the package themselves.
+
+    Returns:
+        The two functions, `__getattr__` first.
     """
     places = {path.rpartition(".")[2]: (module, path) for module, paths in names.items() for path in paths}
     modules = frozenset(submodules)
@@ -26,7 +30,7 @@ def load_later(
 
     def __getattr__(name: str) -> Any:
         if name in modules:
-            return import_module(f"{package}.{name}")  # which makes it an attribute
+            return import_module(f"{package}.{name}")  # this also sets the attribute
         if name not in places:
             raise AttributeError(f"module {package!r} has no attribute {name!r}", name=name, obj=this)
         module, path = places[name]

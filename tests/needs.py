@@ -1,7 +1,7 @@
-"""What some tests need beyond the package: programs of the system, and heavy packages.
+"""What some tests need besides the package: system programs and heavy packages.
 
-`make test` skips these tests with a reason where it is not there. `make test-all` installs it and sets RXFAL_TEST_ALL;
-then a test that misses something fails.
+If something is missing, `make test` skips the test and says why. `make test-all` installs everything and sets
+RXFAL_TEST_ALL, and then a test with a missing dependency fails.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import pytest
 
 
 def need_modules(*names: str) -> None:
-    """Skip, or with `make test-all` fail, the test that calls this unless these modules are installed."""
+    """Skip the calling test unless these modules are installed; under `make test-all`, fail it instead."""
     _need("Python packages", [name for name in names if importlib.util.find_spec(name) is None])
 
 
 def need_programs(*names: str) -> None:
-    """The same for programs of the system."""
+    """Do the same for system programs."""
     _need("programs", [name for name in names if shutil.which(name) is None])
 
 

@@ -1,7 +1,7 @@
-"""Which event loop a subscription runs on, and the background loop for those who have none.
+"""Choose the event loop of a subscription, and provide a background loop for code that has none.
 
-Inside a running loop everything happens on that loop. Without one (plain scripts, desktop programs, worker
-threads) there is one background loop in a daemon thread, started at first use and closed at exit.
+Inside a running loop, everything happens on that loop. Elsewhere (plain scripts, desktop programs, worker threads),
+subscriptions share one background loop in a daemon thread. It starts on first use and is closed at exit.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from typing import Any, Protocol
 from .hops import running_loop
 
 EXIT_GRACE = 1.0
-"""Seconds that the interpreter's exit waits for the background loop to close its connections."""
+"""How many seconds the interpreter waits at exit for the background loop to close its connections."""
 
 
 def current_loop() -> asyncio.AbstractEventLoop:
-    """The event loop that a subscription made here and now runs on: the running one, else the background loop."""
+    """Return the loop for a subscription made here and now: the running loop, otherwise the background loop."""
     running = running_loop()
     if _override.loop is not None and _override.beside is running:
         return _override.loop
@@ -37,18 +37,18 @@ class _ReaderTask(Protocol):
 
 
 def readers_of(loop: asyncio.AbstractEventLoop) -> set[Any]:
-    """The tasks of the readers on a loop; an attribute of the loop's own, so that they go when it goes."""
+    """Return the reader tasks on a loop. They are stored on the loop itself, so they are freed along with it."""
     return loop.__dict__.setdefault("_rxfal_readers", set())
 
 
 def open_streams(loop: asyncio.AbstractEventLoop) -> list[str]:
-    """The names of the streams that are open on a loop; one that is closing after its disposal is none."""
+    """Return the names of a loop's open streams. A disposed stream that is still closing doesn't count as open."""
     tasks: list[_ReaderTask] = [*readers_of(loop)]
     return sorted(task.get_name() for task in tasks if task.is_open)
 
 
 class _Override(threading.local):
-    """Which loop this thread's subscriptions run on, beside the one (or none) that runs on the thread itself."""
+    """The loop that this thread's subscriptions use instead of the loop (or None) running on the thread itself."""
 
     loop: asyncio.AbstractEventLoop | None = None
     beside: asyncio.AbstractEventLoop | None = None
@@ -59,7 +59,7 @@ _override = _Override()
 
 @contextmanager
 def subscribing_on(loop: asyncio.AbstractEventLoop) -> Generator[None]:
-    """Within the block, `current_loop` on this thread is `loop`: for a thread that is about to block its own."""
+    """Make `current_loop` return `loop` on this thread within the block; for a thread about to block its own loop."""
     before = _override.loop, _override.beside
     _override.loop, _override.beside = loop, running_loop()
     try:
@@ -69,11 +69,11 @@ def subscribing_on(loop: asyncio.AbstractEventLoop) -> Generator[None]:
 
 
 class BackgroundLoop:
-    """An event loop in a daemon thread, which outlives whatever a callback raises.
+    """An event loop in a daemon thread, which keeps running whatever a callback raises.
 
     Attributes:
         loop: The event loop.
-        is_closing: Whether the program is ending.
+        is_closing: Whether the loop is being closed because the program is ending.
     """
 
     def __init__(self) -> None:
@@ -83,16 +83,16 @@ class BackgroundLoop:
         self._thread = threading.Thread(target=self._main, args=(started,), name="rxfal-loop", daemon=True)
         self._thread.start()
         started.result()
-        atexit.register(_close_at_exit)  # later than others' handlers, so that it runs before them
+        atexit.register(_close_at_exit)  # registered after other handlers, so it runs before them
 
     def _main(self, started: concurrent.futures.Future[None]) -> None:
         runner = asyncio.Runner()
         try:
             self.loop = runner.get_loop()
-        except BaseException as error:  # no file descriptor is left, perhaps
+        except BaseException as error:  # for example, out of file descriptors
             started.set_exception(error)
             return
-        with runner:  # leaving it cancels what is left and closes the loop's async generators
+        with runner:  # on exit it cancels the remaining tasks and closes the loop's async generators
             self.loop.call_soon(started.set_result, None)
             while not self.is_closing:
                 try:
@@ -104,19 +104,19 @@ class BackgroundLoop:
             self._left_open = open_streams(self.loop)
 
     def is_current(self) -> bool:
-        """Whether the calling thread is the loop's own."""
+        """Return whether the calling thread is the loop's own."""
         return threading.current_thread() is self._thread
 
     def close(self) -> None:
-        """End the loop within `EXIT_GRACE` seconds; one warning names the streams that were still open."""
+        """Stop the loop, waiting at most `EXIT_GRACE` seconds. One warning names all streams that were still open."""
         self.is_closing = True
         try:
             self.loop.call_soon_threadsafe(self.loop.stop)
-        except RuntimeError:  # closed already
+        except RuntimeError:  # already closed
             return
         self._thread.join(EXIT_GRACE)
         left_open = self._left_open
-        if left_open is None:  # a callback blocks the loop
+        if left_open is None:  # a callback is blocking the loop
             left_open = open_streams(self.loop)
         if left_open:
             warnings.warn(
@@ -133,10 +133,10 @@ _background: BackgroundLoop | None = None
 
 
 def background_loop() -> BackgroundLoop:
-    """The background loop, started at first use.
+    """Return the background loop, and start it on first use.
 
     Raises:
-        RuntimeError: The program is ending, and the loop has ended with it.
+        RuntimeError: The program is ending, and the loop has already been closed.
     """
     global _background
     background = _background
@@ -146,7 +146,7 @@ def background_loop() -> BackgroundLoop:
                 try:
                     _background = BackgroundLoop()
                 except RuntimeError as error:
-                    if "shutdown" in str(error):  # from Python 3.12 on, no thread can be started by then
+                    if "shutdown" in str(error):  # Python 3.12+ can't start threads at that point
                         raise RuntimeError(_TOO_LATE) from error
                     raise
             background = _background
@@ -162,11 +162,14 @@ _TOO_LATE = (
 
 
 def foreign_background_loop(what: str) -> asyncio.AbstractEventLoop:
-    """The background loop for a caller that is about to block until it has done something.
+    """Return the background loop, for a caller that is about to block until the loop has done something.
+
+    Args:
+        what: What the caller is doing, for the error message.
 
     Raises:
-        RuntimeError: On the background loop's own thread, which would wait for itself for ever; or when the program is
-            ending.
+        RuntimeError: The caller is on the background loop's own thread, which would wait for itself forever; or the
+            program is ending.
     """
     background = background_loop()
     if background.is_current():
@@ -183,7 +186,7 @@ def _close_at_exit() -> None:
 
 
 def _reset_after_fork() -> None:
-    # The child has neither the thread nor a right to the sockets: it starts afresh and leaves the parent's alone.
+    # The child has no loop thread and must not touch the parent's sockets: it starts over with a loop of its own.
     global _background, _lock, _parents
     _lock = threading.Lock()
     _parents = (_parents, _background)

@@ -1,4 +1,4 @@
-"""`map_concurrent`: many inputs through one call, so many at a time, and no more read than there is room for."""
+"""`map_concurrent`: make one call for each of many inputs, a limited number at a time, reading only as needed."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _Key = TypeVar("_Key", default=None)
 
 
 class Mapped(NamedTuple, Generic[_In, _Out, _Key]):
-    """What became of one input of `map_concurrent`.
+    """The result of one input of `map_concurrent`.
 
-    `Mapped[Row, Answer]` is a result without a key, `Mapped[Row, Answer, int]` one with a number.
+    `Mapped[Row, Answer]` is a result without a key; `Mapped[Row, Answer, int]` has a number as its key.
 
     Attributes:
         input: The input.
-        value: The last value that its call gave; None where it failed.
-        error: Why it failed, with `errors="items"`; else None.
-        key: What `key` gave for the input; None without one.
+        value: The last value of its call, or None if the call failed.
+        error: With `errors="items"`, the exception if the call failed; otherwise None.
+        key: What the `key` function returned for the input, or None without one.
     """
 
     input: _In
@@ -51,29 +51,30 @@ def map_concurrent(
     errors: Literal["end", "items"] = "end",
     name: str = "map_concurrent",
 ) -> Stream[Mapped[_In, _Out | None, _Key]]:
-    """The last value of `call(item)` for each item of `inputs`, with `concurrency` of them under way at once.
+    """Emit the last value of `call(item)` for each item of `inputs`, running up to `concurrency` calls at once.
 
-    An input is read when a place is free and the consumer has room, not before: inputs and results may be endless.
+    An input is read only when a slot is free and the consumer has room, so inputs and results may be endless.
 
     Args:
-        inputs: An iterable, an async iterable or an Observable. An iterator (a generator, a file) can be read by one
-            subscription only.
-        call: Gives a cold Observable for one input.
-        concurrency: How many calls are under way at once.
-        ordered: Whether results keep the order of their inputs; else each comes when it is there. A slow call then
-            holds back at most `concurrency - 1` results.
-        key: Gives what tells the results apart, for one input. Asked when the input is read: what it raises counts as
-            an error of the inputs.
-        errors: `"end"`: the first error, of a call or of the inputs, ends the stream and cancels the other calls;
-            `"items"`: an error of a call is a result. One of the inputs ends the stream after the calls under way.
-        name: What reports call the stream.
+        inputs: An iterable, an async iterable or an Observable. An iterator (a generator, a file) can serve only one
+            subscription.
+        call: Takes one input and returns a cold Observable.
+        concurrency: How many calls may run at once.
+        ordered: If true, results keep the order of their inputs, and a slow call holds back at most
+            `concurrency - 1` results. Otherwise each result is emitted as soon as it is there.
+        key: Takes one input and returns a key that identifies its result. It is called when the input is read; an
+            exception that it raises counts as an error of the inputs.
+        errors: With `"end"`, the first error of a call or of the inputs ends the stream and cancels the other calls.
+            With `"items"`, a call's error becomes a result, and an error of the inputs ends the stream once the
+            running calls have finished.
+        name: The stream's name in error reports.
 
     Returns:
-        A cold Stream of `Mapped` results; the values are None only where a call failed.
+        A cold Stream of `Mapped` results. A value is None only if its call failed.
 
     Raises:
-        TypeError: For inputs that are none of the three, or a single text or mapping; for an option of a wrong type.
-        ValueError: For a concurrency below 1, or another word for `errors`.
+        TypeError: `inputs` is none of the three, or a single string, bytes or mapping; or an option has a wrong type.
+        ValueError: `concurrency` is below 1, or `errors` is another word.
 
     Examples:
         >>> import reactivex as rx
@@ -119,9 +120,9 @@ def map_concurrent(
                 task.add_done_callback(lambda _: places.release())
                 before = task if ordered else None
             if broken is not None and errors == "end":
-                raise broken  # now, which cancels the calls
+                raise broken  # inside the group, which cancels the calls
         if broken is not None:
-            raise broken  # after the last of the calls
+            raise broken  # after the last call has finished
 
     return create(read, name=name)
 
@@ -148,7 +149,7 @@ def _observable(given: Observable[_T]) -> Observable[_T]:
 
 
 def _unless_ours(error: Exception | asyncio.CancelledError, what: str) -> Exception:
-    """An error to report. Something that others cancelled is one too; where this task is cancelled itself, it ends."""
+    """Return the error to report. That includes a cancellation by other code; if this task is cancelled, re-raise."""
     if isinstance(error, Exception):
         return error
     task = asyncio.current_task()
@@ -162,7 +163,7 @@ def _unless_ours(error: Exception | asyncio.CancelledError, what: str) -> Except
 
 
 class FirstErrorTaskGroup(asyncio.TaskGroup):
-    """Raises its first error itself, not a group of them: whoever subscribed to one stream wants one error."""
+    """Raises its first error itself rather than a group, because a subscriber to one stream expects one error."""
 
     async def __aexit__(self, *raised: Any) -> None:
         try:
@@ -173,7 +174,7 @@ class FirstErrorTaskGroup(asyncio.TaskGroup):
 
 
 async def _pulled(inputs: Iterable[_In] | AsyncIterable[_In] | Observable[_In]) -> AsyncGenerator[_In, None]:
-    """Any kind of inputs as one that is pulled; a Stream counts as an Observable, though it is iterable too."""
+    """Turn any kind of inputs into an async generator. A Stream counts as an Observable, though it is iterable too."""
     if isinstance(inputs, Observable):
         async with aclosing(iterate(inputs, buffer_size=1)) as pulled:
             async for item in pulled:

@@ -1,7 +1,7 @@
-"""Fluent: reactivex's Observable, whose fluent methods and `pipe` give Streams again. Knows nothing of event loops.
+"""Fluent: reactivex's Observable with a `pipe` and fluent methods that return Streams. Knows nothing of event loops.
 
-Most fluent methods of reactivex go through `pipe`; here are `pipe` and those that go round it. Type checkers read
-`fluent.pyi` beside this file, which says of every method what comes out.
+Most of reactivex's fluent methods call `pipe`. This file overrides `pipe` and the methods that bypass it. Type checkers
+read `fluent.pyi` next to this file, which has the return type of every method.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _T_co = TypeVar("_T_co", covariant=True)
 
 
 class Fluent(Observable[_T_co]):
-    """An Observable that makes Streams of what its operators return. `Stream` says how: `_adopt`."""
+    """An Observable that turns the results of its operators into Streams. `Stream` defines how, in `_adopt`."""
 
     def _adopt(self, result: Any) -> Any:
         raise NotImplementedError
@@ -28,10 +28,10 @@ class Fluent(Observable[_T_co]):
         raise NotImplementedError
 
     def pipe(self, *operators: Callable[[Any], Any]) -> Any:
-        """Compose operators from left to right, as reactivex does; an Observable that comes out is a Stream.
+        """Compose operators from left to right, as reactivex does. If the result is an Observable, it is a Stream.
 
         Args:
-            operators: Functions from an Observable to an Observable (or to anything, in the last place).
+            operators: Functions from an Observable to an Observable. The last one may return anything.
 
         Returns:
             A Stream, or whatever else the last operator returned.
@@ -48,85 +48,85 @@ class Fluent(Observable[_T_co]):
         return result
 
     def map(self, mapper: typing.Mapper[Any, Any]) -> Any:
-        """Turn each item into another; see `rxfal.operators.map`."""
+        """Transform each item; see `rxfal.operators.map`."""
         return self.pipe(own.per_item.map(mapper))
 
     def filter(self, predicate: typing.Predicate[Any]) -> Any:
-        """Let through the items for which the predicate holds; see `rxfal.operators.filter`."""
+        """Emit only the items for which the predicate is true; see `rxfal.operators.filter`."""
         return self.pipe(own.per_item.filter(predicate))
 
     def group_by(self, key_mapper: Any, element_mapper: Any = None, subject_mapper: Any = None) -> Any:
-        """The items by key, in a stream for each key; see `reactivex.operators.group_by`."""
+        """Group the items by key, with one stream per key; see `reactivex.operators.group_by`."""
         return self.pipe(own.grouping.group_by(key_mapper, element_mapper, subject_mapper))
 
     def group_by_until(
         self, key_mapper: Any, element_mapper: Any, duration_mapper: Any, subject_mapper: Any = None
     ) -> Any:
-        """The items by key, in streams that end; see `reactivex.operators.group_by_until`."""
+        """Group the items by key, in streams that end; see `reactivex.operators.group_by_until`."""
         return self.pipe(own.grouping.group_by_until(key_mapper, element_mapper, duration_mapper, subject_mapper))
 
     def window(self, boundaries: Observable[Any]) -> Any:
-        """The items in streams that end where another Observable emits; see `reactivex.operators.window`."""
+        """Split the items into streams that end when another Observable emits; see `reactivex.operators.window`."""
         return self.pipe(own.grouping.window(boundaries))
 
     def window_when(self, closing_mapper: Any) -> Any:
-        """The items in streams, each with an end of its own; see `reactivex.operators.window_when`."""
+        """Split the items into streams, each with its own end; see `reactivex.operators.window_when`."""
         return self.pipe(own.grouping.window_when(closing_mapper))
 
     def window_toggle(self, openings: Observable[Any], closing_mapper: Any) -> Any:
-        """The items in streams with a beginning and an end of their own; see `reactivex.operators.window_toggle`."""
+        """Split the items into streams with their own starts and ends; see `reactivex.operators.window_toggle`."""
         return self.pipe(own.grouping.window_toggle(openings, closing_mapper))
 
     def window_with_count(self, count: int, skip: int | None = None) -> Any:
-        """The items in streams by count; see `reactivex.operators.window_with_count`."""
+        """Split the items into streams by count; see `reactivex.operators.window_with_count`."""
         return self.pipe(own.grouping.window_with_count(count, skip))
 
     def window_with_time(self, timespan: Any, timeshift: Any = None, scheduler: Any = None) -> Any:
-        """The items in streams by time; see `reactivex.operators.window_with_time`."""
+        """Split the items into streams by time; see `reactivex.operators.window_with_time`."""
         return self.pipe(own.grouping.window_with_time(timespan, timeshift, scheduler))
 
     def window_with_time_or_count(self, timespan: Any, count: int, scheduler: Any = None) -> Any:
-        """The items in streams by time or count; see `reactivex.operators.window_with_time_or_count`."""
+        """Split the items into streams by time or count; see `reactivex.operators.window_with_time_or_count`."""
         return self.pipe(own.grouping.window_with_time_or_count(timespan, count, scheduler))
 
     def switch_latest(self) -> Any:
-        """Of a stream of streams, the items of the newest one."""
+        """In a stream of streams, emit the items of the newest one."""
         return self.pipe(_reactivex().switch_latest())
 
     def exclusive(self) -> Any:
-        """Of a stream of streams, the items of the one in progress; those that start meanwhile are dropped."""
+        """In a stream of streams, emit the items of the one in progress and drop any that start in the meantime."""
         return self.pipe(_reactivex().exclusive())
 
     def pluck(self, key: str) -> Any:
-        """The value at `key` of each item."""
+        """Emit the value at `key` of each item."""
         return self.pipe(_reactivex().pluck(key))
 
     def dematerialize(self) -> Any:
-        """The items, error and end that a stream of notifications stands for."""
+        """Turn a stream of notifications back into the items, error and end that they represent."""
         return self.pipe(_reactivex().dematerialize())
 
     def partition_indexed(self, predicate_indexed: typing.PredicateIndexed[Any]) -> Any:
-        """Two streams over one subscription: the items for which the predicate holds, and the rest."""
+        """Split into two streams over one subscription: the items for which the predicate is true, and the rest."""
         return self.pipe(_reactivex().partition_indexed(predicate_indexed))
 
     def ref_count(self) -> Any:
-        """Of a connectable stream, one that is connected while anyone subscribes to it."""
+        """Turn a connectable stream into one that is connected as long as it has subscribers."""
         return self.pipe(_reactivex().ref_count())
 
     def __add__(self, other: Observable[Any]) -> Any:
-        """This stream, then the other."""
+        """Emit this stream's items, then the other's."""
         return self._adopt(super().__add__(other))
 
     def __iadd__(self, other: Observable[Any]) -> Any:
         return self + other
 
     def __getitem__(self, key: slice | int) -> Any:
-        """The items at a position or in a slice, counted from either end."""
+        """Emit the item at an index or the items in a slice. Negative positions count from the end."""
         return self._adopt(super().__getitem__(key))
 
 
 def _reactivex() -> Any:
-    """The operators of reactivex, which take a while to load."""
+    """Import reactivex's operators late, because loading them takes a while."""
     from reactivex import operators
 
     return operators

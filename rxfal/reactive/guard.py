@@ -1,7 +1,7 @@
-"""A scheduler whose failures end the subscription.
+"""A scheduler wrapper whose failures end the subscription.
 
-reactivex's `observe_on` and `delay` keep a queue, and mark it as being emptied before they schedule that. When the
-scheduler raises, the error joins the queue behind the items, and nobody empties it any more.
+reactivex's `observe_on` and `delay` keep a queue, and mark it as being drained before they schedule the draining. If
+the scheduler raises, the error is put in the queue behind the items, and nothing ever drains it.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ _TState = TypeVar("_TState")
 
 
 class GuardedScheduler(Scheduler):
-    """Schedules on another scheduler, and tells an observer when that one refuses.
+    """Schedules on another scheduler, and notifies an observer if that scheduler raises.
 
     Args:
-        scheduler: The other one.
-        observer: Gets what the other one raises, as `on_error`.
+        scheduler: The scheduler to wrap.
+        observer: Its `on_error` receives what the scheduler raises.
     """
 
     def __init__(self, scheduler: abc.SchedulerBase, observer: abc.ObserverBase[Any]) -> None:
@@ -58,7 +58,7 @@ class GuardedScheduler(Scheduler):
 def guarded(
     operator: Callable[[abc.SchedulerBase], Callable[[Observable[_T]], Observable[_T]]], scheduler: abc.SchedulerBase
 ) -> Callable[[Observable[_T]], Observable[_T]]:
-    """An operator of reactivex on a guarded scheduler."""
+    """Run an operator of reactivex on a guarded scheduler."""
 
     def guarded_(source: Observable[_T]) -> Observable[_T]:
         def subscribe(observer: abc.ObserverBase[_T], outer: abc.SchedulerBase | None = None) -> abc.DisposableBase:

@@ -1,10 +1,10 @@
-"""What one thread asks of another thread's event loop, and when it is asked.
+"""Schedule callbacks on another thread's event loop, and choose the moment when they are submitted.
 
-Operators keep the disposable of what they schedule *after* they scheduled it. A loop on another thread could be
-quicker: it would run the action, let that schedule the next one, and the operator would then put the disposable of the
-first in the place of the second, and so cancel it. So what is asked while a subscription is being made, or an end is
-being delivered, waits for the next border: where a subscription, an item or an end begins or is done. Between two
-borders there is only an operator's straight code, which has stored by then what it was given.
+An operator stores the disposable of an action only *after* scheduling it. A loop on another thread could be faster: it
+would run the action, which schedules the next one, and then the operator would replace the second disposable with the
+first, and so cancel the second action. So while a subscription is being made or an end is being delivered, callbacks
+are held until the next boundary: the start or the end of a subscription, an item or an end. Between two boundaries
+there is only an operator's own straight-line code, which has stored its disposables before the next one.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import Any
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:
-    """The event loop that runs on this thread, if one does."""
+    """Return the event loop running on this thread, or None."""
     return asyncio._get_running_loop()
 
 
 class _Asked(threading.local):
-    """Of one thread: how deep it is in `held` blocks, and what it has asked of event loops since the last border."""
+    """One thread's depth of nested `held` blocks, and the callbacks it has held since the last boundary."""
 
     def __init__(self) -> None:
         self.depth = 0
@@ -33,7 +33,7 @@ _asked = _Asked()
 
 
 class held:
-    """A block whose two ends are borders, and in which `call_on` waits for the next border."""
+    """A block whose start and end are boundaries, and in which `call_on` holds callbacks until the next boundary."""
 
     __slots__ = ()
 
@@ -49,7 +49,7 @@ class held:
 
 
 def call_on(loop: asyncio.AbstractEventLoop, callback: Callable[[], Any]) -> None:
-    """Call back on another thread's event loop; inside a `held` block, from its next border on.
+    """Schedule a callback on another thread's event loop; inside a `held` block, hold it until the next boundary.
 
     Raises:
         RuntimeError: The loop is closed.
@@ -61,8 +61,8 @@ def call_on(loop: asyncio.AbstractEventLoop, callback: Callable[[], Any]) -> Non
 
 
 def release() -> None:
-    """A border: ask now for all that waits. Also for a thread that is about to block."""
+    """Submit all held callbacks now: at a boundary, or before this thread blocks."""
     waiting, _asked.waiting = _asked.waiting, []
     for loop, callback in waiting:
-        with suppress(RuntimeError):  # the loop was closed since: nothing will run
+        with suppress(RuntimeError):  # the loop has been closed in the meantime: nothing will run
             loop.call_soon_threadsafe(callback)

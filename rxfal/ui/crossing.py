@@ -1,4 +1,4 @@
-"""What the toolkits have in common: an operator that ends when its window does."""
+"""What all toolkits share: an operator whose subscription ends with its window."""
 
 from __future__ import annotations
 
@@ -15,26 +15,30 @@ _T = TypeVar("_T")
 
 
 class Window(Protocol):
-    """A toolkit's thread, and what an operator was given to live as long as."""
+    """A toolkit's thread, and the widget or object whose lifetime limits the operator's."""
 
     def post(self, callback: Callable[[], None]) -> object:
-        """Have the thread call back; from any thread, without blocking. RuntimeError when the thread is gone."""
+        """Schedule a callback on the toolkit's thread. Callable from any thread; never blocks.
+
+        Raises:
+            RuntimeError: The thread is gone.
+        """
         ...
 
     def enter(self, on_gone: Callable[[], None]) -> Callable[[], None]:
-        """Begin a subscription that ends with the window.
+        """Register a subscription that ends with the window.
 
         Args:
             on_gone: Called when the window is gone.
 
         Returns:
-            What undoes it, from any thread.
+            A function that unregisters it. It may be called from any thread.
         """
         ...
 
 
 def crossing_to(window: Window, buffer_size: int) -> Callable[[Observable[_T]], Observable[_T]]:
-    """The operator that hands items to a window's thread, and ends with the window."""
+    """Make the operator that delivers items on a window's thread and ends with the window."""
     positive(buffer_size)
 
     def cross(source: Observable[_T]) -> Observable[_T]:

@@ -1,4 +1,4 @@
-"""`on_qt`: items cross to the thread of a Qt window, with PySide6 or PyQt6."""
+"""`on_qt`: deliver items on the thread of a Qt window, with PySide6 or PyQt6."""
 
 from __future__ import annotations
 
@@ -25,29 +25,28 @@ def on_qt(
     *,
     buffer_size: int = BUFFER_SIZE,
 ) -> Callable[[Observable[_T]], Observable[_T]]:
-    """Hand the items, and the end, to Qt's thread, for as long as a window or another QObject lives.
+    """Deliver the items and the end on Qt's thread, for as long as a window or another QObject lives.
 
-    Nothing blocks, and nothing is lost: the sources pause when `buffer_size` items wait for Qt. A turn delivers for 8
-    ms at most, so that a flood leaves the window alive. When `owner` is destroyed, nothing more is called and the
-    source is disposed, which ends the model's work. Call it on Qt's thread. (reactivex's QtScheduler loses what comes
-    from another
-    thread: it starts timers there, which never fire.)
+    Nothing blocks and nothing is lost: the sources pause while `buffer_size` items are waiting for Qt. Each delivery
+    takes at most 8 ms, so the window stays responsive during a flood of items. When `owner` is destroyed, no more
+    callbacks run and the source is disposed, which ends the model's work. Call `on_qt` on Qt's thread. (reactivex's
+    QtScheduler loses items from other threads: it starts timers on those threads, where they never fire.)
 
     Emits when: Qt's event loop gets to it. Pauses when: `buffer_size` items wait. Ends when: the source ends, after the
     last item. Cancels when: disposed, or when `owner` is destroyed.
 
     Args:
-        owner: A widget, or any QObject, of PySide6 or PyQt6. Left out, the items go to the application's thread.
-        buffer_size: Items that may wait for Qt before the sources are paused.
+        owner: A widget or any other QObject, from PySide6 or PyQt6. By default, items go to the application's thread.
+        buffer_size: How many items may wait for Qt before the sources pause.
 
     Returns:
         An operator.
 
     Raises:
-        TypeError: For an `owner` that is no QObject of either.
-        RuntimeError: Without an application, or for an `owner` that is destroyed already.
+        TypeError: `owner` is not a QObject of either library.
+        RuntimeError: There is no Qt application, or `owner` has already been destroyed.
         ImportError: Neither PySide6 nor PyQt6 is installed.
-        ValueError: For a `buffer_size` below 1.
+        ValueError: `buffer_size` is below 1.
 
     Examples:
         In a window's `__init__`::
@@ -62,7 +61,7 @@ def on_qt(
 
 
 class _QtWindow:
-    """A QObject, or the application where there is none, and the thread that it lives on."""
+    """A QObject (or, without one, the application) and the thread that it lives on."""
 
     def __init__(self, core: Any, owner: Any) -> None:
         self._core = core
@@ -70,10 +69,10 @@ class _QtWindow:
         self._calls: deque[Callable[[], None]] = deque()
         self._receiver: Any = _receiver_class(core)(self._calls)
         if owner is not None:
-            self._receiver.moveToThread(owner.thread())  # RuntimeError where the owner is destroyed
+            self._receiver.moveToThread(owner.thread())  # RuntimeError if the owner is destroyed
 
     def post(self, callback: Callable[[], None]) -> None:
-        # A posted event is the one call that is safe from any thread, and spelled alike in both bindings.
+        # Posting an event is the only call that is safe from any thread and spelled the same in both bindings.
         if self._core.QCoreApplication.instance() is None:
             raise RuntimeError("Qt's application has ended")
         self._calls.append(callback)
@@ -82,8 +81,8 @@ class _QtWindow:
     def enter(self, on_gone: Callable[[], None]) -> Callable[[], None]:
         if self._owner is None:
             return _nothing
-        # A function, since both bindings hold methods weakly. Direct: Qt would else call back on the thread that
-        # subscribed.
+        # A function, because both bindings hold only weak references to methods. A direct connection, because
+        # otherwise Qt would call back on the subscribing thread.
         gone: Callable[..., None] = lambda *_: on_gone()
         connection = self._owner.destroyed.connect(gone, self._core.Qt.ConnectionType.DirectConnection)
         return lambda: self._leave(connection)
@@ -91,7 +90,7 @@ class _QtWindow:
     def _leave(self, connection: Any) -> None:
         try:
             self._owner.destroyed.disconnect(connection)
-        except (RuntimeError, TypeError):  # destroyed meanwhile, and the connection with it
+        except (RuntimeError, TypeError):  # already destroyed, along with the connection
             pass
 
 
@@ -102,7 +101,7 @@ def _nothing() -> None:
 @lru_cache
 def _receiver_class(core: Any) -> Any:
     class Receiver(core.QObject):
-        """Runs one waiting call for each event that it gets."""
+        """Runs one waiting callback for each event it receives."""
 
         def __init__(self, calls: deque[Callable[[], None]]) -> None:
             super().__init__()  # pyright: ignore[reportUnknownMemberType]
@@ -115,7 +114,7 @@ def _receiver_class(core: Any) -> Any:
 
 
 def _core_of(owner: Any) -> Any:
-    """The QtCore module of an object's binding, or of the one that the program uses."""
+    """Find the QtCore module of the object's binding or, without an object, of the binding that the program uses."""
     if owner is not None:
         for kind in type(owner).__mro__:
             binding = kind.__module__.partition(".")[0]

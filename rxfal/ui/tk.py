@@ -1,4 +1,4 @@
-"""`on_tk`: items cross to Tk's thread."""
+"""`on_tk`: deliver items on Tk's thread."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ _T = TypeVar("_T")
 def on_tk(
     widget: tkinter.Misc, *, every: float = 0.015, buffer_size: int = BUFFER_SIZE
 ) -> Callable[[Observable[_T]], Observable[_T]]:
-    """Hand the items, and the end, to Tk's thread, for as long as a widget lives.
+    """Deliver the items and the end on Tk's thread, for as long as a widget lives.
 
-    Nothing blocks, and nothing is lost: the sources pause when `buffer_size` items wait for Tk, which looks for them
-    every 15 ms and delivers for 8 ms at most. When the widget is destroyed, nothing more is called and the source is
-    disposed, which ends the model's work. Call it, and subscribe, on Tk's thread. (Every call of Tk from another thread
-    blocks that thread; reactivex's TkinterScheduler makes such calls from the event loop, stalls all its streams while
-    the interface is busy, and loses them when `mainloop` begins late.)
+    Nothing blocks and nothing is lost: the sources pause while `buffer_size` items are waiting for Tk. Tk checks for
+    items every 15 ms and delivers them for at most 8 ms at a time. When the widget is destroyed, no more callbacks run
+    and the source is disposed, which ends the model's work. Call `on_tk` and subscribe on Tk's thread. (A call into Tk
+    blocks any other thread that makes it. reactivex's TkinterScheduler makes such calls from the event loop: it stalls
+    all of the loop's streams while the interface is busy, and loses them if `mainloop` starts late.)
 
     Emits when: Tk looks. Pauses when: `buffer_size` items wait. Ends when: the source ends, after the last item.
     Cancels
     when: disposed, or when the widget is destroyed.
 
     Args:
-        widget: A widget, the root window for instance.
-        every: Seconds from one look to the next.
-        buffer_size: Items that may wait for Tk before the sources are paused.
+        widget: Any widget, such as the root window.
+        every: Seconds between checks for waiting items.
+        buffer_size: How many items may wait for Tk before the sources pause.
 
     Returns:
         An operator.
 
     Raises:
-        TypeError: For something that is no widget of tkinter, or an `every` that is no number.
-        ValueError: For an `every` that is not above 0, or a `buffer_size` below 1.
-        RuntimeError: For a widget that is destroyed already.
+        TypeError: `widget` is not a tkinter widget, or `every` is not a number.
+        ValueError: `every` is not above 0, or `buffer_size` is below 1.
+        RuntimeError: The widget has already been destroyed.
 
     Examples:
         In a program with a window::
@@ -66,7 +66,7 @@ def on_tk(
 
 
 class _TkWindow:
-    """A widget, and the calls that wait for Tk's thread to look."""
+    """A widget, and the callbacks that are waiting for Tk's thread."""
 
     def __init__(self, widget: tkinter.Misc, milliseconds: int) -> None:
         import tkinter
@@ -79,7 +79,7 @@ class _TkWindow:
         self._timer: str | None = None
         self._is_gone = False
         try:
-            # Added for good: tkinter can't remove one binding without the others of the same event.
+            # Never removed: tkinter can't remove one binding without removing all others for the same event.
             widget.bind("<Destroy>", _weakly(self), add="+")
         except tkinter.TclError as error:
             raise RuntimeError(f"on_tk was given a widget that is destroyed: {error}") from error
@@ -106,13 +106,13 @@ class _TkWindow:
     def _leave(self, place: object) -> None:
         self._present.pop(place, None)
         if not self._present and self._timer is not None and threading.get_ident() == self._thread:
-            self._widget.after_cancel(self._timer)  # elsewhere, the next look is the last
+            self._widget.after_cancel(self._timer)  # on any other thread, the next check is the last
             self._timer = None
 
     def _look(self) -> None:
         self._timer = None
         try:
-            for _ in range(len(self._calls)):  # what comes meanwhile waits for the next look
+            for _ in range(len(self._calls)):  # callbacks added meanwhile wait for the next check
                 if self._is_gone:
                     return
                 self._calls.popleft()()
@@ -121,7 +121,7 @@ class _TkWindow:
                 self._timer = self._widget.after(self._milliseconds, self._look)
 
     def destroyed(self, event: Any) -> None:
-        """Called for the widget, and for what is inside it."""
+        """Handle `<Destroy>`, which arrives for the widget and for every widget inside it."""
         if event.widget is self._widget:
             self._is_gone = True
             self._calls.clear()
