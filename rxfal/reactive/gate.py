@@ -1,8 +1,8 @@
-"""The demand gate: how a full consumer holds its sources back. And asking: how an empty one says that it wants more.
+"""The demand gate, with which a full consumer pauses its sources, and `Asking`, with which an empty one asks for more.
 
-One gate belongs to one subscription and travels up the operator chain on its scheduler (see
-`rxfal.reactive.scheduler`). A consumer with a bounded buffer closes it; every reader of the subscription
-looks at it after each event and reads no more from its socket until it opens. Knows nothing of Rx.
+Each subscription has one gate, which travels up the operator chain on its scheduler (see `rxfal.reactive.scheduler`).
+A consumer with a bounded buffer closes the gate. Every reader of the subscription checks it after each event, and stops
+reading from its socket until the gate opens. Knows nothing about Rx.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from .clock import clock_of_loop
 
 
 class DemandGate:
-    """Open while the consumer wants more, closed while it, or a bounded queue on the way to it, is full.
+    """Open while the consumer wants more; closed while the consumer, or a bounded queue in front of it, is full.
 
-    Each of those is a holder: the gate is closed while at least one holds it. `close` and `open` may be called from
-    any thread; `wait` belongs to the gate's event loop.
+    Each of these is a holder, and the gate is closed while at least one of them holds it. `close` and `open` may be
+    called from any thread. `wait` must be called on the gate's event loop.
 
     Args:
-        loop: The event loop on which the sources of the subscription run.
+        loop: The event loop on which the subscription's sources run.
 
     Attributes:
-        closed: Whether the sources are to pause.
-        paused: Seconds that the gate was closed, all the pauses that are over added up.
+        closed: Whether the sources should pause.
+        paused: The total duration of all completed pauses, in seconds.
     """
 
     __slots__ = (
@@ -54,10 +54,10 @@ class DemandGate:
         self._listeners: tuple[Callable[[], None], ...] = ()
 
     def close(self, holder: object = None) -> None:
-        """Ask the sources to pause; without effect for a holder that opened for good.
+        """Ask the sources to pause. No effect if the holder has already opened the gate for good.
 
         Args:
-            holder: Who is full; the subscription's consumer, if left out.
+            holder: Who is full; by default, the subscription's consumer.
         """
         with self._lock:
             if holder in self._gone or holder in self._holders:
@@ -71,11 +71,11 @@ class DemandGate:
             listener()
 
     def open(self, holder: object = None, *, for_good: bool = False) -> None:
-        """Let the sources go on, as far as this holder is concerned.
+        """Release this holder's hold; the sources resume once there are no holders left.
 
         Args:
-            holder: Who has room again; the subscription's consumer, if left out.
-            for_good: It has left, and may never hold the sources back again.
+            holder: Who has room again; by default, the subscription's consumer.
+            for_good: Whether the holder has left and must never pause the sources again.
         """
         with self._lock:
             if for_good:
@@ -91,36 +91,36 @@ class DemandGate:
             else:
                 try:
                     self._loop.call_soon_threadsafe(self._wake)
-                except RuntimeError:  # the loop is closed, and its readers are gone with it
+                except RuntimeError:  # the loop is closed, and so its readers are gone
                     pass
         for listener in self._listeners:
             listener()
 
     async def wait(self) -> None:
-        """Return when the gate is open."""
-        place = object()  # kept while others fill the consumer again, so that merged sources take turns
+        """Wait until the gate is open."""
+        place = object()  # kept even if others fill the consumer again first, so that merged sources take turns
         try:
             while True:
                 waiter = self._waiters[place] = self._loop.create_future()
-                if not self.closed:  # after the waiter is up: an `open` on another thread sees one of the two
+                if not self.closed:  # checked after the waiter is set, so an `open` on another thread can't be missed
                     return
                 await waiter
         finally:
             del self._waiters[place]
 
     def clock(self) -> float:
-        """The loop's time in seconds, less all the time that the gate was closed: it stands still meanwhile."""
+        """Return the loop's time in seconds, minus all paused time: it stands still while the gate is closed."""
         with self._lock:
             now = self._closed_at if self.closed else self._clock()
             return now - self.paused
 
     def add_listener(self, listener: Callable[[], None]) -> None:
-        """Call `listener` after each closing and opening, on the thread that did it."""
+        """Call `listener` after each closing and opening, on the thread that closed or opened the gate."""
         with self._lock:
             self._listeners = (*self._listeners, listener)
 
     def remove_listener(self, listener: Callable[[], None]) -> bool:
-        """Undo one `add_listener`; False where there was none to undo."""
+        """Undo one `add_listener`. Returns False if there was none to undo."""
         with self._lock:
             listeners = list(self._listeners)
             if listener not in listeners:
@@ -136,10 +136,10 @@ class DemandGate:
 
 
 class Asking:
-    """Whether a consumer with a queue wants an item now, its queue being empty, and who is told when it begins to.
+    """Whether a consumer's queue is empty, so that it wants an item now, and listeners for when it starts to.
 
     Attributes:
-        now: Whether it does.
+        now: Whether the consumer wants an item now.
     """
 
     __slots__ = ("_listeners", "_lock", "now")
@@ -150,9 +150,9 @@ class Asking:
         self._listeners: tuple[Callable[[], None], ...] = ()
 
     def begin(self) -> None:
-        """Ask, on the consumer's thread. A listener that has something may give it at once, and so end the asking.
+        """Start asking, on the consumer's thread. A listener may deliver an item at once, which ends the asking.
 
-        Another one is asked first each time, so that merged sources take turns.
+        Each time a different listener is called first, so that merged sources take turns.
         """
         self.now = True
         for listener in self._listeners:
@@ -161,11 +161,11 @@ class Asking:
             self._listeners = (*self._listeners[1:], *self._listeners[:1])
 
     def add_listener(self, listener: Callable[[], None]) -> None:
-        """Call `listener` whenever the asking begins, on the consumer's thread."""
+        """Call `listener` whenever the asking starts, on the consumer's thread."""
         with self._lock:
             self._listeners = (*self._listeners, listener)
 
     def remove_listener(self, listener: Callable[[], None]) -> None:
-        """Undo one `add_listener`; nothing happens where there was none."""
+        """Undo one `add_listener`; does nothing if there was none."""
         with self._lock:
             self._listeners = tuple(other for other in self._listeners if other != listener)

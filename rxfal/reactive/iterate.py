@@ -1,9 +1,9 @@
-"""From an Observable to pulling: async iterator, blocking iterator, last value. Bounded, lossless, nothing polls.
+"""Pull from an Observable: async iterator, blocking iterator, last value. Bounded and lossless, without polling.
 
-What arrives goes to an inbox, which a consumer empties at its own pace, and waits at while it is empty: a coroutine
-with a future, a thread with a lock. The iterators close the subscription's demand gate when their inbox is full and
-open it at half, so that a slow `for` body slows the server down. A source without a gate (a Subject, an interval)
-overflows the mark and is kept. Items are accepted from any thread.
+Items go into an inbox, which the consumer empties at its own pace. While it is empty the consumer waits: a coroutine on
+a future, a thread on a lock. The iterators close the subscription's demand gate when their inbox is full and open it
+when it is half empty, so a slow `for` body slows the server down. A source without a gate (a Subject, an interval) can
+exceed the limit; its items are kept. Items are accepted from any thread.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .scheduler import LoopScheduler
 _T = TypeVar("_T")
 
 BUFFER_SIZE = 256
-"""Items that an iterator holds before it pauses its sources. Half of it is delivered per wake-up of a busy reader."""
+"""How many items an iterator holds before it pauses its sources. A busy reader delivers half of it per wake-up."""
 
 
 class _Waiter(Protocol):
@@ -35,7 +35,7 @@ class _Waiter(Protocol):
 
 
 class _CoroutineWaiter:
-    """Where a coroutine waits for an inbox; woken from any thread."""
+    """Lets a coroutine wait for an inbox. Any thread may wake it."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -45,7 +45,7 @@ class _CoroutineWaiter:
         self._future = self._loop.create_future()
         inbox.wants.begin()
         try:
-            if not inbox.has_news():  # looked at after it asked: another thread sees one of the two
+            if not inbox.has_news():  # checked after asking, so news from another thread can't be missed
                 await self._future
         finally:
             inbox.wants.now = False
@@ -57,7 +57,7 @@ class _CoroutineWaiter:
         elif running_loop() is self._loop:
             _settle(future)
         else:
-            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            with suppress(RuntimeError):  # the loop is closed: nobody is waiting any more
                 self._loop.call_soon_threadsafe(_settle, future)
 
 
@@ -67,7 +67,7 @@ def _settle(future: asyncio.Future[None]) -> None:
 
 
 class _ThreadWaiter:
-    """Where a thread waits for an inbox; woken from any other."""
+    """Lets a thread wait for an inbox. Any other thread may wake it."""
 
     def __init__(self) -> None:
         self._woken: queue.SimpleQueue[None] = queue.SimpleQueue()
@@ -76,7 +76,7 @@ class _ThreadWaiter:
         release()
         try:
             while True:
-                # Asked anew each time: who wakes may have been held up since the last, and have ended this asking.
+                # Ask again each time: the waker may be a delayed one from an earlier item, and have ended this asking.
                 inbox.wants.begin()
                 if inbox.has_news():
                     return
@@ -89,11 +89,11 @@ class _ThreadWaiter:
 
 
 class _Inbox(ChainObserver[_T]):
-    """What has arrived, and how it ended, until the consumer takes it. The consumer of its subscription.
+    """Holds what has arrived, and how the source ended, until it is taken. It is its subscription's consumer.
 
     Attributes:
-        error: What the source ended with, if that was an error.
-        wants: Its asking.
+        error: The error that the source ended with, if any.
+        wants: Whether an item is wanted now; the same object as `asking`, but never None.
     """
 
     is_pulling = True
@@ -105,7 +105,7 @@ class _Inbox(ChainObserver[_T]):
         self._wake = waiter.wake
 
     def has_news(self) -> bool:
-        """Whether there is something to take, if only the end."""
+        """Return whether there is anything to take, even if it is only the end."""
         return self.is_stopped
 
     def on_error(self, error: Exception) -> None:
@@ -122,11 +122,11 @@ class _Inbox(ChainObserver[_T]):
 
 
 class _Queue(_Inbox[_T]):
-    """All items, in order. It closes the demand gate when it is full; whoever takes an item opens it at half.
+    """Holds all items, in order. It closes the demand gate when it is full; taking items opens it again at half.
 
     Attributes:
-        items: What has arrived.
-        half: How many are few enough for the sources to go on.
+        items: The items that have arrived and have not been taken.
+        half: The number of items at or below which the sources resume.
     """
 
     def __init__(self, waiter: _Waiter, scheduler: LoopScheduler, size: int) -> None:
@@ -151,12 +151,12 @@ class _Queue(_Inbox[_T]):
             self._wake()
         if len(items) >= self._size:
             self._gate.close()
-            if len(items) <= self.half:  # a consumer on another thread emptied it between the two lines
+            if len(items) <= self.half:  # a consumer on another thread took items in between
                 self._gate.open()
 
 
 class _Latest(_Inbox[_T]):
-    """Only the last item."""
+    """Holds only the last item."""
 
     _NOTHING: Any = object()
 
@@ -171,9 +171,9 @@ class _Latest(_Inbox[_T]):
             self._value = value
 
     def result(self) -> _T:
-        """The last item, or the error."""
+        """Return the last item, or raise the error."""
         if self.error is not None:
-            if isinstance(self.error, StopIteration):  # which no coroutine and no generator may raise
+            if isinstance(self.error, StopIteration):  # coroutines and generators can't raise it
                 raise RuntimeError(f"the stream ended with {self.error!r}") from self.error
             raise self.error
         if self._value is self._NOTHING:
@@ -182,20 +182,21 @@ class _Latest(_Inbox[_T]):
 
 
 async def iterate(source: Observable[_T], *, buffer_size: int = BUFFER_SIZE) -> AsyncGenerator[_T, None]:
-    """Iterate any Observable with `async for`, with backpressure; what `async for item in stream` does.
+    """Iterate over any Observable with `async for`, with backpressure. `async for item in stream` does the same.
 
-    It subscribes at the first item asked for. Breaking out of the loop, cancelling its task or `aclose()` disposes
-    the subscription. An iterator kept in a variable is best closed with `contextlib.aclosing`.
+    It subscribes when the first item is requested. `aclose()` and cancelling the task dispose the subscription, and so
+    does breaking out of the loop. If you keep the iterator in a variable, close it with `contextlib.aclosing`.
 
     Args:
-        source: A Stream, or any Observable (`rx.merge(...)`, a Subject).
-        buffer_size: Items held before the sources are paused.
+        source: A Stream or any other Observable (`rx.merge(...)`, a Subject).
+        buffer_size: How many items to hold before the sources pause.
 
     Returns:
         An async generator of the source's items.
 
     Raises:
-        Exception: What the source ends with, after all items that came before it.
+        ValueError: `buffer_size` is below 1.
+        Exception: The error that the source ends with, after all items that came before it.
 
     Examples:
         >>> import asyncio, reactivex as rx
@@ -223,24 +224,26 @@ async def iterate(source: Observable[_T], *, buffer_size: int = BUFFER_SIZE) -> 
         if inbox.error is not None:
             raise inbox.error
     finally:
-        subscription.dispose()  # before the gate opens, or the source would go on until it hears of it
+        subscription.dispose()  # before the gate opens, or the source would resume until it is told
         scheduler.gate.open(for_good=True)
 
 
 def iterate_blocking(source: Observable[_T], *, buffer_size: int = BUFFER_SIZE) -> Generator[_T, None, None]:
-    """Iterate any Observable from code without an event loop; the source runs on the background loop.
+    """Iterate over any Observable from code without an event loop; the source runs on the background loop.
 
-    It subscribes at the first item asked for; `close()` or dropping the iterator disposes the subscription.
+    It subscribes when the first item is requested. `close()` disposes the subscription, and so does dropping the
+    iterator.
 
     Args:
-        source: A Stream, or any Observable.
-        buffer_size: Items held before the sources are paused.
+        source: A Stream or any other Observable.
+        buffer_size: How many items to hold before the sources pause.
 
     Returns:
         A generator of the source's items, which blocks its thread while it waits.
 
     Raises:
-        RuntimeError: At the call, on the background loop's own thread.
+        RuntimeError: Called on the background loop's own thread; raised by the call itself.
+        ValueError: `buffer_size` is below 1; raised by the call itself.
     """
     scheduler = LoopScheduler(foreign_background_loop("iterating a stream"))
     return _pull(source, scheduler, positive(buffer_size))
@@ -270,11 +273,11 @@ def _pull(source: Observable[_T], scheduler: LoopScheduler, size: int) -> Genera
 
 
 async def last(source: Observable[_T]) -> _T:
-    """The last item of any Observable; what `await stream` gives. Cancelling the waiting task disposes it.
+    """Wait for the last item of any Observable, as `await stream` does. Cancelling the wait disposes the subscription.
 
     Raises:
         SequenceContainsNoElementsError: The source completed without an item.
-        Exception: What the source ends with.
+        Exception: The error that the source ends with.
     """
     loop = asyncio.get_running_loop()
     scheduler = LoopScheduler(loop)
@@ -290,19 +293,19 @@ async def last(source: Observable[_T]) -> _T:
 
 
 def last_blocking(source: Observable[_T], scheduler: abc.SchedulerBase | None = None) -> _T:
-    """The last item of any Observable, for code without an event loop; the source runs on the background loop.
+    """Block until the last item of any Observable, which runs on the background loop.
 
     Raises:
-        RuntimeError: On the background loop's own thread.
+        RuntimeError: Called on the background loop's own thread.
         SequenceContainsNoElementsError: The source completed without an item.
-        Exception: What the source ends with.
+        Exception: The error that the source ends with.
     """
     loop = foreign_background_loop("run()")
     own = None
     if scheduler is None:
         own = LoopScheduler(loop)
     elif isinstance(scheduler, LoopScheduler):
-        own = LoopScheduler(scheduler.loop, scheduler.gate)  # the same, for this consumer
+        own = LoopScheduler(scheduler.loop, scheduler.gate)  # the same loop and gate, for this consumer
     waiter = _ThreadWaiter()
     inbox = _Latest[_T](waiter, own)
     with subscribing_on(loop):
@@ -315,7 +318,7 @@ def last_blocking(source: Observable[_T], scheduler: abc.SchedulerBase | None = 
 
 
 def positive(buffer_size: int) -> int:
-    """The size, if a buffer can have it."""
+    """Return the size unchanged, or raise ValueError if it is below 1."""
     if buffer_size < 1:
         raise ValueError(f"buffer_size must be at least 1, not {buffer_size}")
     return buffer_size

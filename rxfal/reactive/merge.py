@@ -1,4 +1,4 @@
-"""`merge`: several streams in one."""
+"""`merge`: combine several streams into one."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _Tag = TypeVar("_Tag", bound=Hashable, default=str)
 
 
 class Tagged(NamedTuple, Generic[_T, _Tag]):
-    """An item of a tagged merge, and which stream it came from.
+    """An item of a tagged merge, with the tag of the stream that it came from.
 
-    `Tagged[Answer]` is an `Answer` with a text as its tag, `Tagged[Answer, int]` one with a number.
+    `Tagged[Answer]` is an `Answer` with a string as its tag; `Tagged[Answer, int]` has a number.
 
     Attributes:
-        tag: What `merge` was given to tell the stream by: a text, or anything that can be a dict's key.
-        value: The item; with `errors="items"` the exception that its stream ended with.
+        tag: The stream's tag as given to `merge`: a string, or anything else that can be a dict key.
+        value: The item; with `errors="items"`, it can be the exception that the stream ended with.
     """
 
     tag: _Tag
@@ -38,7 +38,7 @@ class Tagged(NamedTuple, Generic[_T, _Tag]):
 
     @property
     def error(self) -> Exception | None:
-        """The value where it is an exception, else None."""
+        """The value if it is an exception, otherwise None."""
         return self.value if isinstance(self.value, Exception) else None
 
 
@@ -65,22 +65,23 @@ def merge(*, errors: Literal["items"], **sources: Observable[_T]) -> Stream[Tagg
 def merge(*sources: Any, errors: Literal["end", "items"] = "end", **tagged: Any) -> Any:
     """Subscribe to several streams at once and emit their items as they arrive.
 
-    Completes when all have completed; the first error ends it, unless errors are items. Items that come from several
-    threads are handed on one at a time. All share the subscription's demand gate: a full consumer holds every one of
-    them back.
+    The result completes when all of them have completed. The first error ends it, unless errors are items. Items from
+    different threads are passed on one at a time. All streams share the subscription's demand gate, so a full consumer
+    pauses every one of them.
 
     Args:
-        sources: Streams or other Observables; or one mapping from tags to them. Any key of a dict can be a tag.
-        errors: `"end"`: the first error ends all; `"items"`, for tagged streams: it is an item, and the others go on.
-        tagged: Streams by tag, as keywords. (A stream tagged `errors` goes into a mapping.)
+        sources: Streams or other Observables, or a single mapping from tags to them. A tag can be any dict key.
+        errors: With `"end"`, the first error ends everything. With `"items"`, for tagged streams only, an error becomes
+            an item and the other streams continue.
+        tagged: Streams by tag, as keyword arguments. (To tag a stream `errors`, use a mapping.)
 
     Returns:
-        A Stream of the items as they are, or of `Tagged` items where there are tags.
+        A Stream of the items themselves, or of `Tagged` items if there are tags.
 
     Raises:
-        TypeError: For a mix of plain and tagged streams, or something that is no Observable; for plain streams with
+        TypeError: Plain and tagged streams are mixed, something is not an Observable, or plain streams come with
             `errors="items"`.
-        ValueError: For another word for `errors`.
+        ValueError: `errors` is another word.
 
     Examples:
         >>> import reactivex as rx
@@ -100,7 +101,7 @@ def merge(*sources: Any, errors: Literal["end", "items"] = "end", **tagged: Any)
 def named_sources(
     verb: str, sources: tuple[Any, ...], tagged: Mapping[Any, Any]
 ) -> tuple[list[Observable[Any]], list[Hashable], str]:
-    """The streams that `merge` and its kind were given, their tags if they have any, and what to call the result."""
+    """Return the streams given to `merge` or a similar function, their tags if any, and a name for the result."""
     if len(sources) == 1 and isinstance(sources[0], Mapping):
         sources, tagged = (), {**sources[0], **tagged}
     if sources and tagged:

@@ -1,8 +1,8 @@
-"""What stands between a source and the callbacks of one subscription: the Rx grammar, and who gets an exception.
+"""The observers between a source and a subscription's callbacks: they keep the Rx grammar and route exceptions.
 
-Both observers let nothing through after the end or after `dispose`. They differ in what an exception from an
-`on_next` means: inside a chain it is the chain's failure and becomes `on_error`; at the outermost subscription it is
-the subscriber's own bug, which is reported and must not harm the source or its other subscribers.
+Both observers pass nothing on after the end or after `dispose`. They differ in what an exception from `on_next` means.
+Inside a chain, it is a failure of the chain and becomes `on_error`. At the outermost subscription, it is a bug in the
+subscriber: it is reported, and must not harm the source or its other subscribers.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from .scheduler import LoopScheduler
 _T = TypeVar("_T")
 _T_in = TypeVar("_T_in", contravariant=True)
 
-# A subscriber's callbacks: whatever they return is let go, so that a `label.set_text` that returns itself will do.
+# A subscriber's callbacks. Their results are ignored, so a `label.set_text` that returns the label is fine too.
 OnNext: TypeAlias = Callable[[_T], object]
 OnError: TypeAlias = Callable[[Exception], object]
 OnCompleted: TypeAlias = Callable[[], object]
 
 
 class ChainObserver(abc.ObserverBase[_T_in]):
-    """The observer of a subscription inside an operator chain: what escapes `on_next` becomes `on_error`.
+    """The observer of a subscription inside an operator chain. An exception raised in `on_next` becomes `on_error`.
 
     Attributes:
-        is_stopped: Whether the end was reached, or the subscription disposed.
-        is_pulling: Whether somebody waits here, and would for ever if no end came.
-        asking: Of a consumer with a queue, whether it wants an item now.
+        is_stopped: Whether the stream has ended or the subscription has been disposed.
+        is_pulling: Whether someone is waiting on this consumer, and would wait forever if it were never told the end.
+        asking: For a consumer with a queue, whether it wants an item now; otherwise None.
     """
 
     is_pulling = False
@@ -70,12 +70,13 @@ class ChainObserver(abc.ObserverBase[_T_in]):
         self.is_stopped = False
 
     def subscribe_to(self, source: Observable[_T_in], scheduler: abc.SchedulerBase | None) -> abc.DisposableBase:
-        """Subscribe an operator's own observer; a Stream puts no other around it, which saves a call per item.
+        """Subscribe an operator's own observer. A Stream doesn't wrap it in another one, which saves a call per item.
 
-        Where the source is no Stream, or the chain's outermost Observable none, what escapes `on_next` goes up to the
-        source instead, as in reactivex: the next Stream on the way, or whoever emits, is told.
+        If the source or the chain's outermost Observable is not a Stream, exceptions from `on_next` propagate up to the
+        source instead, as in reactivex: the next Stream on the way up handles them, or whoever emits gets them.
 
-        Only for an observer that is new: what an operator was handed, it may only subscribe in the usual way.
+        Use this only for a newly created observer. An observer that an operator was given must be subscribed in the
+        usual way.
         """
         feed = _feed_of(source, scheduler)
         if feed is not None:
@@ -85,7 +86,7 @@ class ChainObserver(abc.ObserverBase[_T_in]):
         return Disposable(self.dispose)
 
     def begin(self, subscribe: abc.Subscription[_T_in], scheduler: abc.SchedulerBase) -> None:
-        """Start the source. A failure to do so is the end; what it asks of another thread's loop is held meanwhile."""
+        """Start the source; if that fails, end with the error. Callbacks on other threads' loops are held meanwhile."""
         if isinstance(scheduler, LoopScheduler):
             if scheduler.consumer is not self:
                 self._scheduler = scheduler
@@ -93,7 +94,7 @@ class ChainObserver(abc.ObserverBase[_T_in]):
         else:
             is_on_loop = False
         on_next = self._on_next
-        if not is_on_loop:  # it may emit right here, and each item that it does is a border of its own
+        if not is_on_loop:  # it may emit on this thread while it subscribes, and each item is a boundary of its own
             self._on_next = functools.partial(_deliver_held, on_next)
         try:
             with held():
@@ -108,7 +109,7 @@ class ChainObserver(abc.ObserverBase[_T_in]):
             self._on_next = on_next
 
     def on_next(self, value: _T_in) -> None:
-        """Hand an item on, unless the end was reached."""
+        """Pass an item on, unless the stream has ended."""
         if not self.is_stopped:
             try:
                 self._on_next(value)
@@ -116,25 +117,25 @@ class ChainObserver(abc.ObserverBase[_T_in]):
                 self._next_failed(error)
 
     def on_error(self, error: Exception) -> None:
-        """Hand the error on, as the end."""
+        """Pass the error on, and end."""
         if not self.is_stopped:
             self._end(self._on_error or self._unhandled, error)
 
     def on_completed(self) -> None:
-        """Hand the end on."""
+        """Pass the completion on, and end."""
         if not self.is_stopped:
             self._end(self._on_completed)
 
     def on_loop_end(self, error: Exception) -> None:
-        """As a subscription's consumer: callbacks end with the loop that they live on, and are told nothing."""
+        """Handle the end of the sources' loop, as the consumer. Callbacks end with their loop and aren't notified."""
 
     def dispose(self) -> None:
-        """Let nothing more through, and end the source."""
+        """Pass nothing more on, and dispose the source."""
         self.is_stopped = True
         self._subscription.dispose()
 
     def attach(self, subscription: abc.DisposableBase) -> None:
-        """Take the source's disposable, to be disposed at the end; at once if the end came first."""
+        """Keep the source's disposable, to dispose it at the end; or dispose it at once if the end came first."""
         self._subscription.disposable = subscription
 
     def _end(self, callback: Callable[..., object], *args: Any) -> None:
@@ -149,7 +150,7 @@ class ChainObserver(abc.ObserverBase[_T_in]):
             self._end_failed(error)
 
     def _end_failed(self, error: BaseException) -> None:
-        # Whoever should have told the consumer did not.
+        # The callback failed before the end reached the consumer, so tell the consumer directly.
         if not isinstance(error, Exception) or self._scheduler is None:
             raise error
         self._scheduler.tell(error)
@@ -160,7 +161,7 @@ class ChainObserver(abc.ObserverBase[_T_in]):
         if self.is_stopped and isinstance(error, Exception) and self._scheduler is not None:
             self._scheduler.report(error)
             return
-        self.on_error(cast(Exception, error))  # SystemExit too: who waits for the end must not wait for ever
+        self.on_error(cast(Exception, error))  # even SystemExit: whoever waits for the end must not wait forever
         if not isinstance(error, Exception):
             raise error
 
@@ -169,7 +170,7 @@ class ChainObserver(abc.ObserverBase[_T_in]):
 
 
 class OperatorObserver(ChainObserver[_T_in]):
-    """The observer of an operator, in front of the observer that gets what the operator makes of the items."""
+    """An operator's observer, in front of the downstream observer that receives the operator's results."""
 
     __slots__ = ()
 
@@ -184,7 +185,7 @@ def subscribe_within(
     on_completed: abc.OnCompleted,
     scheduler: abc.SchedulerBase | None,
 ) -> abc.DisposableBase:
-    """Subscribe as an operator does, with callbacks that make a link of a chain."""
+    """Subscribe the way an operator does, with callbacks that are a link in a chain."""
     feed = _feed_of(source, scheduler)
     if feed is None:
         return source.subscribe(on_next, on_error, on_completed, scheduler=scheduler)
@@ -192,10 +193,10 @@ def subscribe_within(
 
 
 def _feed_of(source: Observable[Any], scheduler: abc.SchedulerBase | None) -> Callable[..., abc.DisposableBase] | None:
-    """The way round a Stream's `subscribe`, for what is known to be a link of a chain.
+    """Return a Stream's `feed`, which bypasses `subscribe`, for observers known to be links in a chain; or None.
 
-    An operator that was handed no scheduler may have a plain Observable at its end, where no observer of rxfal catches
-    what a subscriber raises: the Stream's own must.
+    An operator that was given no scheduler may end in a plain Observable, where none of rxfal's observers catches a
+    subscriber's exceptions. Then the Stream's own `subscribe` has to catch them.
     """
     if scheduler is None and getattr(source, "outside", None) is None:
         return None
@@ -203,12 +204,12 @@ def _feed_of(source: Observable[Any], scheduler: abc.SchedulerBase | None) -> Ca
 
 
 def is_stream(source: Observable[Any]) -> bool:
-    """Whether an Observable is a Stream, for those below `stream.py`."""
+    """Return whether an Observable is a Stream, for modules that `stream.py` imports."""
     return hasattr(source, "feed")
 
 
 def is_within(*callbacks: object) -> bool:
-    """Whether callbacks lead on along a chain: methods of its observers, or functions of reactivex's operators."""
+    """Return whether any callback continues a chain: a method of its observers, or a function inside reactivex."""
     return any(_leads_on(callback) for callback in callbacks)
 
 
@@ -227,7 +228,7 @@ def _deliver_held(on_next: OnNext[_T], value: _T) -> None:
 
 
 class OutermostObserver(ChainObserver[_T_in]):
-    """The observer of a user's own subscription: what its callbacks raise is reported, and goes no further."""
+    """The observer of a user's own subscription. Exceptions from its callbacks are reported and go no further."""
 
     __slots__ = ("_loop", "_name")
 
@@ -257,7 +258,7 @@ class OutermostObserver(ChainObserver[_T_in]):
         self._report(f"an error and no on_error callback: {error!r}", error)
 
     def _report(self, what: str, error: BaseException) -> None:
-        if isinstance(error, (KeyboardInterrupt, SystemExit)):  # these mean the program
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):  # these are meant to end the program
             raise error
         loop = self._loop or current_loop()
         loop.call_exception_handler({"message": f"stream {self._name}: {what}", "exception": error})
@@ -271,11 +272,11 @@ _FUNCTIONS = (
     types.FunctionType,
     types.MethodType,
     types.BuiltinFunctionType,
-)  # what else is called may have an `async def __call__`
+)  # any other callable may have an `async def __call__`
 
 
 def check_callbacks(**callbacks: object) -> None:
-    """Raise TypeError for a callback that can't be called, or an `async def` one: Rx would drop its coroutine."""
+    """Raise TypeError for a callback that isn't callable or is `async def`: Rx would drop its coroutine."""
     for name, callback in callbacks.items():
         if callback is None:
             continue

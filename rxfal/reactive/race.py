@@ -1,4 +1,4 @@
-"""`race` and `hedge`: several streams, and only the first that says something is heard."""
+"""`race` and `hedge`: subscribe to several streams, and use only the first one that emits."""
 
 from __future__ import annotations
 
@@ -43,19 +43,20 @@ def race(**sources: Observable[_T]) -> Stream[Tagged[_T]]: ...
 def race(*sources: Any, **tagged: Any) -> Any:
     """Subscribe to several streams at once; the first to emit an item wins, and the others are disposed.
 
-    They are disposed before that item is handed on, which ends their requests at once. (What a model has done by then
-    may be paid for.) A stream that fails or ends before it said anything is out; the others go on.
+    The others are disposed before that item is passed on, which ends their requests at once. (You may still pay for
+    the work that their models have done.) A stream that fails or ends before its first item is out of the race, and the
+    others continue.
 
     Args:
-        sources: Streams or other Observables; or one mapping from tags to them.
-        tagged: Streams by tag, as keywords.
+        sources: Streams or other Observables, or a single mapping from tags to them.
+        tagged: Streams by tag, as keyword arguments.
 
     Returns:
-        A Stream of the winner's items as they are, or of `Tagged` items where there are tags. If none said anything, it
-        ends with the last error, or completes where none failed.
+        A Stream of the winner's items themselves, or of `Tagged` items if there are tags. If no stream emits anything,
+        it ends with the last error, or completes if none failed.
 
     Raises:
-        TypeError: For a mix of plain and tagged streams, or something that is no Observable.
+        TypeError: Plain and tagged streams are mixed, or something is not an Observable.
 
     Examples:
         >>> import reactivex as rx
@@ -70,21 +71,21 @@ def race(*sources: Any, **tagged: Any) -> Any:
 
 
 def hedge(stream: Observable[_T], *, after: float) -> Stream[_T]:
-    """Subscribe to a stream, and once more when it has said nothing for a while; the first to emit an item wins.
+    """Subscribe to a stream, and again if it emits nothing for a while; the first subscription to emit an item wins.
 
-    For requests that are sometimes much slower than usual. Both may be paid for. A first one that fails or ends before
-    it said anything is followed by the second at once.
+    Use it for requests that are sometimes much slower than usual. You may pay for both requests. If the first one fails
+    or ends before its first item, the second starts at once.
 
     Args:
-        stream: A cold stream: each subscription is a request of its own.
-        after: Seconds without an item.
+        stream: A cold stream, so that each subscription makes its own request.
+        after: How many seconds to wait for an item before subscribing again.
 
     Returns:
         A Stream of the winner's items.
 
     Raises:
-        TypeError: For something that is no Observable, or no number of seconds.
-        ArgumentOutOfRangeException: For an `after` that is not above 0.
+        TypeError: `stream` is not an Observable, or `after` is not a number of seconds.
+        ArgumentOutOfRangeException: `after` is not above 0.
 
     Examples:
         >>> import reactivex as rx
@@ -127,11 +128,11 @@ def _hedge(
     began = clock()
 
     def second() -> None:
-        if contest.entries.remove(waiting):  # whoever comes first: the end of the wait, or of the first subscription
+        if contest.entries.remove(waiting):  # only once: when the wait or the first subscription ends
             contest.enter(stream, scheduler)
 
     watchdog = Watchdog(after, lambda: began, clock, second, timing, gate)
-    waiting = Disposable(watchdog.stop)  # an entry, which leaves the contest when somebody wins
+    waiting = Disposable(watchdog.stop)  # an entry in the contest, so it is disposed when someone wins
     contest.entries.add(waiting)
     watchdog.start()
     contest.enter(stream, scheduler, on_out=second)
@@ -139,18 +140,18 @@ def _hedge(
 
 
 class _Contest:
-    """Who is in, who is out, and who has won.
+    """Keeps track of the streams that are still in the contest, and of the winner.
 
     Args:
-        observer: Gets what the winner says.
-        expected: How many enter, unless one has won before.
+        observer: Receives the winner's items and end.
+        expected: How many streams will enter, unless one wins first.
     """
 
     def __init__(self, observer: abc.ObserverBase[Any], expected: int) -> None:
         self.entries = CompositeDisposable()
         self._observer = observer
         self._still_to_lose = expected
-        self._lock = threading.RLock()  # each may speak on a thread of its own
+        self._lock = threading.RLock()  # each stream may emit on its own thread
         self._winner: SingleAssignmentDisposable | None = None
         self._error: Exception | None = None
 
@@ -161,13 +162,13 @@ class _Contest:
         wrap: Callable[[Any], Any] | None = None,
         on_out: Callable[[], None] | None = None,
     ) -> None:
-        """Subscribe to a source, unless another has won.
+        """Subscribe to a source, unless another one has already won.
 
         Args:
             source: The source.
-            scheduler: The subscription's.
-            wrap: What makes its items the observer's.
-            on_out: Called when it ends without having said anything.
+            scheduler: The subscription's scheduler.
+            wrap: Applied to each item before it goes to the observer.
+            on_out: Called if the source ends without an item and others may still enter.
         """
         entry = SingleAssignmentDisposable()
 

@@ -1,4 +1,4 @@
-"""Reader: one asyncio task that feeds one subscription, and ends with it."""
+"""Reader: one asyncio task that feeds one subscription and ends with it."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _T = TypeVar("_T")
 
 
 class Sink(Generic[_T]):
-    """What a source's coroutine gets: where its items go, and when to pause.
+    """What a source's coroutine receives: where to send its items, and when to pause.
 
     Attributes:
-        on_next: Hands one item to the subscriber, who may run arbitrary code in it.
-        gate: Closed while the subscriber is full. `if sink.gate.closed: await sink.gate.wait()` after each item.
+        on_next: Passes one item to the subscriber, which may run arbitrary code.
+        gate: Closed while the subscriber is full. After each item: `if sink.gate.closed: await sink.gate.wait()`.
     """
 
     __slots__ = ("gate", "on_next")
@@ -35,14 +35,14 @@ class Sink(Generic[_T]):
 
 
 SLICE = 0.010
-"""Seconds for which a source may keep its event loop, callbacks included, before the loop's other work has its turn."""
+"""How many seconds a source may occupy its event loop, callbacks included, before other work gets a turn."""
 
 LOOK_EVERY = 16
-"""Items after which a source looks at the clock."""
+"""The number of items after which a source checks the clock."""
 
 
 class Turn:
-    """How long a source has kept its event loop, for those that may have much to give at once.
+    """Limits how long a source occupies its event loop, for sources that may have many items to emit at once.
 
     Examples:
         >>> async def flood(sink):
@@ -55,7 +55,7 @@ class Turn:
         ...             await turn.look()
 
     Attributes:
-        until: The time of `time.monotonic` at which the slice is over.
+        until: When the slice ends, as a `time.monotonic` time in seconds.
     """
 
     __slots__ = ("until",)
@@ -64,25 +64,25 @@ class Turn:
         self.until = time.monotonic() + SLICE
 
     async def look(self) -> None:
-        """Leave the loop to its other work, if the slice is over."""
+        """Yield to the loop's other work if the slice is over."""
         if time.monotonic() >= self.until:
             await asyncio.sleep(0)
             self.until = time.monotonic() + SLICE
 
 
 class Reader(abc.DisposableBase, Generic[_T]):
-    """Runs `read(sink)` in a task of a loop: returning completes the subscription, raising ends it with `on_error`.
+    """Runs `read(sink)` in a task: returning completes the subscription; raising ends it with `on_error`.
 
-    May be started and disposed from any thread.
+    It may be started and disposed from any thread.
 
     Args:
         read: Feeds the sink.
-        observer: Gets the items and the end.
-        scheduler: Has the loop and the gate of the subscription.
-        name: What the task is called.
+        observer: Receives the items and the end.
+        scheduler: Carries the subscription's loop and gate.
+        name: The task's name.
 
     Attributes:
-        is_disposed: Whether nobody wants the rest.
+        is_disposed: Whether the subscription has been disposed, so that no one wants the rest.
     """
 
     def __init__(
@@ -101,14 +101,14 @@ class Reader(abc.DisposableBase, Generic[_T]):
         self.is_disposed = False
 
     def start(self) -> None:
-        """Start the task, or ask its loop to."""
+        """Start the task; from another thread, schedule the start on its loop."""
         if running_loop() is self._loop:
             self._start()
         else:
             call_on(self._loop, self._start)
 
     def dispose(self) -> None:
-        """Cancel the task, or ask its loop to."""
+        """Cancel the task; from another thread, schedule the cancellation on its loop."""
         if self.is_disposed:
             return
         self.is_disposed = True
@@ -116,7 +116,7 @@ class Reader(abc.DisposableBase, Generic[_T]):
             self._cancel()
             return
         if (task := self._task) is not None and not self._loop.is_running():
-            task.forget()  # the call below holds it now, for as long as there is a loop to make it
+            task.forget()  # the call below keeps it alive now, as long as the loop can still make that call
         try:
             self._loop.call_soon_threadsafe(self._cancel)
         except RuntimeError:  # the loop is closed
@@ -127,14 +127,14 @@ class Reader(abc.DisposableBase, Generic[_T]):
             self._task = ReaderTask(self)
 
     def _cancel(self) -> None:
-        # The task leads back here, and one that is cancelled before its first step clears nothing away.
+        # Break the reference cycle here: a task that is cancelled before its first step never runs its `finally`.
         task, self._task = self._task, None
-        # Where its loop has ended it is closing already, and another cancellation would stop that.
+        # If its loop has ended, the task is already closing, and another cancellation would interrupt that.
         if task is not None and not task.loop_ended:
             task.cancel()
 
     async def run(self) -> None:
-        """Feed the observer; what its task does."""
+        """Feed the observer. This is the body of the task."""
         try:
             await self._read(Sink(self._observer, self._scheduler.gate))
         except asyncio.CancelledError as error:
@@ -143,13 +143,13 @@ class Reader(abc.DisposableBase, Generic[_T]):
             raise
         except Exception as error:
             self._observer.on_error(error)
-        except (KeyboardInterrupt, SystemExit) as error:  # who waits for the stream must not wait for ever
+        except (KeyboardInterrupt, SystemExit) as error:  # whoever waits for the stream must not wait forever
             self._observer.on_error(cast(Exception, error))
             raise
         else:
             self._observer.on_completed()
         finally:
-            self._task = None  # a cancelled task keeps its traceback, which leads back here
+            self._task = None  # a cancelled task keeps its traceback, which refers to this reader
 
     def _cancelled(self, cause: asyncio.CancelledError) -> None:
         if self._task is not None and self._task.loop_ended:
@@ -168,11 +168,11 @@ class Reader(abc.DisposableBase, Generic[_T]):
 
 
 class ReaderTask(asyncio.Task[None]):
-    """The task of one reader. Its loop holds it until it is done, and it knows why it was cancelled.
+    """The task of one reader. Its loop keeps it alive until it is done, and it knows why it was cancelled.
 
-    asyncio keeps only weak references to tasks, so that a reader nobody awaits could be collected in the middle
-    of its stream. And `asyncio.Runner` ends a loop by cancelling its tasks while the loop stands still, which is how
-    a shut-down is told from a stranger's `cancel()`.
+    asyncio keeps only weak references to tasks, so a reader that no one awaits could be garbage-collected in the middle
+    of its stream. `asyncio.Runner` shuts a loop down by cancelling its tasks while the loop isn't running; that tells a
+    shutdown apart from a `cancel()` by other code.
     """
 
     def __init__(self, reader: Reader[Any]) -> None:
@@ -185,16 +185,16 @@ class ReaderTask(asyncio.Task[None]):
 
     @property
     def is_open(self) -> bool:
-        """Whether anyone wants the rest; not so after a disposal, while it still closes."""
+        """Whether anyone still wants the rest. False once it is disposed, even while it is still closing."""
         return not self._reader.is_disposed
 
     def cancel(self, msg: Any | None = None) -> bool:
-        """Cancel, and note whether the loop stands still."""
+        """Cancel, and record whether the loop has stopped running."""
         self.loop_ended |= not self.get_loop().is_running()
         return super().cancel(msg)
 
     def forget(self) -> None:
-        """Let go of a reader whose loop stands still: if it is closed before it runs again, nothing can cancel it."""
+        """Release a task whose loop isn't running: if the loop is closed first, nothing can cancel the task."""
         readers_of(self.get_loop()).discard(self)
         self._log_destroy_pending = False
 
@@ -202,7 +202,7 @@ class ReaderTask(asyncio.Task[None]):
 def _retrieve(task: asyncio.Task[None]) -> None:
     assert isinstance(task, ReaderTask)
     readers_of(task.get_loop()).discard(task)
-    # What ended it has been delivered, so asyncio need not report it at collection; what nobody took is reported now.
+    # Retrieving the exception keeps asyncio from reporting it again. An error that no subscriber took is reported here.
     if not task.cancelled() and isinstance(error := task.exception(), Exception):
         context = {"message": f"stream {task.get_name()}: an error that nobody handled: {error!r}", "exception": error}
         task.get_loop().call_exception_handler(context)

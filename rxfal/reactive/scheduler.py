@@ -1,8 +1,8 @@
-"""LoopScheduler: reactivex's time on an asyncio event loop, callable from any thread.
+"""LoopScheduler: a reactivex scheduler on an asyncio event loop, callable from any thread.
 
-A Stream that is subscribed without a scheduler subscribes with one of these. Operators hand it up the chain, so
-that their timers run on the loop (not on a thread each) and the sources find what belongs to the whole subscription:
-its demand gate, and its consumer.
+A Stream that is subscribed without a scheduler creates one of these. Operators pass it up the chain. So their timers
+run on the loop instead of a thread each, and the sources can find what belongs to the whole subscription: its demand
+gate and its consumer.
 """
 
 from __future__ import annotations
@@ -25,45 +25,45 @@ _TState = TypeVar("_TState")
 
 
 class Consumer(Protocol):
-    """Whoever a subscription is for: the last observer of its chain, or of the part of it that runs on one loop."""
+    """The final receiver of a subscription: the last observer in its chain, or in the part that runs on one loop."""
 
     is_stopped: bool
 
     @property
     def is_pulling(self) -> bool:
-        """Whether somebody waits here, and would for ever if no end came."""
+        """Whether someone is waiting on this consumer, and would wait forever if it were never told the end."""
         ...
 
     @property
     def asking(self) -> Asking | None:
-        """Of one with a queue, whether it wants an item now."""
+        """For a consumer with a queue, whether it wants an item now; otherwise None."""
         ...
 
     def on_error(self, error: Exception) -> None:
-        """Take the end."""
+        """Receive the error that ends the subscription."""
         ...
 
     def dispose(self) -> None:
-        """Leave."""
+        """Leave, and end the subscription."""
         ...
 
     def on_loop_end(self, error: Exception) -> None:
-        """Take it that the sources' loop has ended; who lives on that loop ends with it, and needs no telling."""
+        """Handle the end of the sources' loop. A consumer on that same loop ends with it and need not be notified."""
         ...
 
 
 class LoopScheduler(PeriodicScheduler):
     """Schedules on one event loop, and carries the demand gate and the consumer of one subscription.
 
-    Every method may be called from any thread: off the loop it hops with `call_soon_threadsafe` and never blocks.
-    (reactivex's AsyncIOScheduler is not thread-safe, its AsyncIOThreadSafeScheduler waits for the loop when
-    disposed.) Once the loop is closed, scheduling raises RuntimeError (or does nothing, where the consumer
-    has left) and disposing does nothing.
+    Every method may be called from any thread. Off the loop's thread, it uses `call_soon_threadsafe` and never blocks.
+    (reactivex's AsyncIOScheduler is not thread-safe, and its AsyncIOThreadSafeScheduler waits for the loop when
+    disposed.) Once the loop is closed, disposing does nothing, and scheduling raises RuntimeError, or does nothing if
+    the consumer has left.
 
     Args:
         loop: The event loop that runs the scheduled actions.
-        gate: The demand gate. Left out, one of its own.
-        consumer: Who is told when something on the way breaks that can't tell it the usual way.
+        gate: The demand gate; by default, a new one.
+        consumer: Is told directly about failures in the chain that can't reach it through the chain.
     """
 
     def __init__(
@@ -86,19 +86,19 @@ class LoopScheduler(PeriodicScheduler):
             consumer.on_error(error)
 
     def report(self, error: Exception) -> None:
-        """Tell the loop's exception handler of an error that no subscriber is left for."""
+        """Report an error to the loop's exception handler, because no subscriber is left to receive it."""
         self.loop.call_exception_handler(
             {"message": f"an operator raised {error!r}, and no subscriber is left to tell", "exception": error}
         )
 
     def schedule(self, action: typing.ScheduledAction[_TState], state: _TState | None = None) -> abc.DisposableBase:
-        """Run an action as soon as the loop gets to it."""
+        """Run an action as soon as possible on the loop."""
         return self.schedule_relative(0.0, action, state)
 
     def schedule_relative(
         self, duetime: typing.RelativeTime, action: typing.ScheduledAction[_TState], state: _TState | None = None
     ) -> abc.DisposableBase:
-        """Run an action after so many seconds (or a `timedelta`)."""
+        """Run an action after a delay, in seconds or as a `timedelta`."""
         work = _Scheduled(self, lambda: action(self, state))
         work.start(max(0.0, self.to_seconds(duetime)))
         return work
@@ -106,7 +106,7 @@ class LoopScheduler(PeriodicScheduler):
     def schedule_absolute(
         self, duetime: typing.AbsoluteTime, action: typing.ScheduledAction[_TState], state: _TState | None = None
     ) -> abc.DisposableBase:
-        """Run an action at a time of day, a `datetime` or seconds since the epoch."""
+        """Run an action at an absolute time, a `datetime` or seconds since the epoch."""
         return self.schedule_relative(self.to_datetime(duetime) - self.now, action, state)
 
     def schedule_periodic(
@@ -115,9 +115,9 @@ class LoopScheduler(PeriodicScheduler):
         action: typing.ScheduledPeriodicAction[_TState],
         state: _TState | None = None,
     ) -> abc.DisposableBase:
-        """Run an action every so many seconds (or a `timedelta`), counted from now: late ones don't add up.
+        """Run an action periodically, in seconds or as a `timedelta`. Ticks count from now, so delays don't add up.
 
-        While an action takes longer than the period, the ticks that it covers are left out.
+        If an action takes longer than the period, the ticks that it overlaps are skipped.
         """
         seconds = max(0.0, self.to_seconds(period))
         clock = clock_of_loop(self.loop)
@@ -136,7 +136,7 @@ class LoopScheduler(PeriodicScheduler):
 
 
 class _Scheduled(abc.DisposableBase):
-    """One action on its way to the loop; disposing it cancels the action, or what the action returned."""
+    """One scheduled action. Disposing it cancels the action, or disposes what the action returned."""
 
     __slots__ = ("_action", "_is_disposed", "_loop", "_result", "_scheduler", "handle")
 
@@ -160,14 +160,14 @@ class _Scheduled(abc.DisposableBase):
         elif not self._is_disposed:
             later = self._loop.call_later(seconds, self._run) if seconds > 0.0 else self._loop.call_soon(self._run)
             self.handle = later
-            if self._is_disposed:  # meanwhile, on another thread, which found no handle
+            if self._is_disposed:  # disposed in the meantime by another thread, before there was a handle
                 later.cancel()
 
     def _run(self) -> None:
         if not self._is_disposed:
             try:
                 result = self._action()
-            except Exception as error:  # an operator's own: whoever waits for the stream must not wait for ever
+            except Exception as error:  # an operator's own failure: whoever waits for the stream must not wait forever
                 self._scheduler.tell(error)
                 return
             if isinstance(result, abc.DisposableBase):
@@ -190,7 +190,7 @@ class _Scheduled(abc.DisposableBase):
 
 
 def loop_scheduler(*candidates: abc.SchedulerBase | None) -> abc.SchedulerBase:
-    """The first scheduler given, else one for the loop of the moment: what a time operator uses, never a thread."""
+    """Return the first scheduler given, otherwise one for the current loop. Time operators use it; it never threads."""
     for scheduler in candidates:
         if scheduler is not None:
             return scheduler
@@ -198,7 +198,7 @@ def loop_scheduler(*candidates: abc.SchedulerBase | None) -> abc.SchedulerBase:
 
 
 def clock_of(scheduler: abc.SchedulerBase) -> Callable[[], float]:
-    """The clock, in seconds, by which a scheduler's relative timers run; a fraction of the cost of its `now`."""
+    """Return the clock, in seconds, that a scheduler's relative timers use; far cheaper to read than its `now`."""
     if isinstance(scheduler, LoopScheduler):
         return clock_of_loop(scheduler.loop)
     return lambda: Scheduler.to_seconds(scheduler.now)

@@ -1,4 +1,4 @@
-"""The one watchdog over silences: a single timer for a whole stream, and nothing to do per event."""
+"""Watchdog: detects silence with a single timer for a whole stream, and no work per event."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from .scheduler import LoopScheduler
 
 
 class Watchdog:
-    """Calls `expire` when a silence has lasted for so many seconds; once, until it is started again.
+    """Calls `expire` when a silence has lasted too long; only once, until it is started again.
 
-    The timer is set for the end of the present silence and, when it rings, looks how much of that is left by then.
-    Before it expires, an event loop looks at its sockets once more: a program that was busy is not a silent source.
+    The timer is set for the end of the current silence. When it fires, it checks how much time is left by then. Before
+    the watchdog expires, the event loop polls its sockets once more, because a busy program is not a silent source.
 
     Args:
-        seconds: The longest silence.
-        since: When the present silence began; None while there is none.
-        clock: The time, in seconds.
-        expire: Called at the end of one that lasted longer.
-        scheduler: Where the timer runs.
-        gate: While it is closed, silence stands still, and nothing is looked at.
+        seconds: The longest allowed silence, in seconds.
+        since: Returns when the current silence began, or None if there is none.
+        clock: Returns the time, in seconds.
+        expire: Called when a silence has lasted longer than `seconds`.
+        scheduler: Runs the timer.
+        gate: While it is closed, no silence is counted and nothing is checked.
     """
 
     __slots__ = ("_clock", "_expire", "_gate", "_is_stopped", "_scheduler", "_seconds", "_since", "_timer")
@@ -51,15 +51,15 @@ class Watchdog:
         self._is_stopped = False
 
     def start(self) -> None:
-        """Watch."""
+        """Start watching."""
         timer = self._timer = self._scheduler.schedule_relative(self._remaining(), self._look)
-        if self._is_stopped:  # meanwhile, on another thread
+        if self._is_stopped:  # stopped in the meantime by another thread
             timer.dispose()
 
     def stop(self) -> None:
-        """Watch no more; from any thread."""
+        """Stop watching; callable from any thread."""
         self._is_stopped = True
-        timer, self._timer, self._expire = self._timer, None, noop  # both lead back here
+        timer, self._timer, self._expire = self._timer, None, noop  # both refer back to this object
         if timer is not None:
             timer.dispose()
         if self._gate is not None:
@@ -73,12 +73,12 @@ class Watchdog:
                 self._expire()
 
     def _look_again(self, scheduler: LoopScheduler, since: float | None) -> None:
-        if since != self._since():  # something came, and another silence began
+        if since != self._since():  # an item came, and a new silence began
             self._look()
         elif self._is_due():
             try:
                 self._expire()
-            except Exception as error:  # as in what the scheduler runs itself: who waits must not wait for ever
+            except Exception as error:  # as for the scheduler's own actions: no one must wait forever
                 if not scheduler.tell(error):
                     raise
 
@@ -87,7 +87,7 @@ class Watchdog:
             return False
         if self._gate is not None and self._gate.closed:
             self._gate.add_listener(self._resume)
-            self._resume()  # it may have opened between the two lines
+            self._resume()  # it may have opened just before the listener was added
             return False
         if self._remaining() > TOLERANCE:
             self.start()
@@ -101,22 +101,22 @@ class Watchdog:
     def _resume(self) -> None:
         if self._gate is None or self._gate.closed:
             return
-        # Two threads may come here for one opening: whoever takes the listener away starts the timer.
+        # Two threads may get here for the same opening: whichever removes the listener starts the timer.
         if self._gate.remove_listener(self._resume) and not self._is_stopped:
             self.start()
 
 
 def call_after_poll(loop: asyncio.AbstractEventLoop, callback: Callable[[], Any]) -> None:
-    """Call back once the loop has looked at its sockets again and whoever that woke has run.
+    """Call back once the loop has polled its sockets again and the tasks that this woke have run.
 
-    For timers that are about to call a source silent: a loop that was kept busy finds the data only then. Runs on the
-    loop's thread.
+    For timers that are about to declare a source silent: a loop that was busy only finds its data then. Call this on
+    the loop's thread.
 
     Args:
         loop: The running loop.
         callback: Called without arguments.
     """
-    # Within an iteration asyncio runs what was ready, then the I/O it found, then the timers that are due; uvloop runs
-    # the timers before the I/O, and takes a zero timer for a `call_soon`. Two of each come after a look at the sockets,
-    # and after the tasks which that look woke, with either.
+    # In one iteration, asyncio runs the ready callbacks, then the I/O it found, then the timers that are due. uvloop
+    # runs the timers before the I/O, and treats a zero timer as a `call_soon`. With either loop, two of each come after
+    # a poll of the sockets, and after the tasks that the poll woke.
     loop.call_later(0.0, lambda: loop.call_later(0.0, lambda: loop.call_soon(loop.call_soon, callback)))
