@@ -177,6 +177,22 @@ async def test_an_answer_with_a_token_where_none_is_looked_for(body: Any) -> Non
     await fails(attack, lambda client: client.stream("me/app", auth="token"))
 
 
+@pytest.mark.parametrize(
+    "response",
+    [
+        f'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{len(TOKEN) + 2:x}\n"{TOKEN}"\n0\n\n',
+        f'HTTP/1.1 100 Continue\r\n\r\n"{TOKEN}"',
+        f'"{TOKEN}"\r\n\r\n',
+    ],
+    ids=["bad chunks", "no second status line", "no HTTP"],
+)
+async def test_a_token_in_an_answer_that_is_not_proper_http(response: str) -> None:
+    def attack(hostile: Hostile) -> None:
+        hostile.tokens = response.encode
+
+    await fails(attack, lambda client: client.stream("me/app", auth="token"))
+
+
 @pytest.mark.parametrize("echo", ECHOES)
 async def test_a_storage_that_repeats_the_key(echo: str) -> None:
     def attack(hostile: Hostile) -> None:

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, C
 from reactivex import abc
 from yarl import URL
 
-from rxfal.errors import DecodeError
+from rxfal.errors import DecodeError, TransportError
 from rxfal.reactive.reader import Sink
 from rxfal.reactive.stream import Stream, create
 from rxfal.wire.config import Config
@@ -281,7 +281,8 @@ async def _place(http: Http, initiate: Request) -> _Place:
     try:
         return await http.fetch_json(initiate, _Place)
     except DecodeError as error:
-        message = error.message
+        what = error.message.removeprefix(f"does not fit {_Place.__name__}: ")
+        message = f"the storage did not say where the file goes: {what}; check rest_url in Config, or try again"
     # A new error: the address in the answer may be signed, and the first error has it in its data, causes and frames.
     raise DecodeError(message, data=b"", endpoint=initiate.endpoint)
 
@@ -289,13 +290,23 @@ async def _place(http: Http, initiate: Request) -> _Place:
 async def _put(
     http: Http, request: Request, file: Upload, contents: Contents, progress: Callable[[int, int], None]
 ) -> None:
+    taken = 0
+
+    def moved(sent: int) -> None:
+        nonlocal taken
+        taken = sent
+        progress(sent, contents.size)
+
     put = replace(
         request,
         headers={"Content-Type": file.content_type},
-        body=lambda: _Body(file, contents, lambda sent: progress(sent, contents.size)),
+        body=lambda: _Body(file, contents, moved),
         content_length=contents.size,
     )
     await http.fetch(put)
+    if taken < contents.size:  # no answer to a file that is still being sent can mean that it is there
+        message = f"the storage answered after {taken} of {contents.size} bytes of the file; upload it again"
+        raise TransportError(message, kind="cut short", endpoint=request.endpoint)
 
 
 class _Body:

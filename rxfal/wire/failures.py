@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Mapping
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError, PayloadEncodingError
@@ -35,7 +35,9 @@ __all__ = [
 ]
 
 Sent = Literal["nothing", "key", "access token", "token"]
-"""The credential that a request carried; `token` is a short-lived one in the query."""
+"""The credential that a request carried: `token` is a short-lived one in the query, `nothing` that there was none."""
+
+_E = TypeVar("_E", bound=BaseException)
 
 _NONE = Secrets()
 
@@ -47,14 +49,17 @@ _REFUSED: dict[str, str] = {
     "if you give a token_provider, let it return a new token for the app that it is given",
 }
 _MOST_OF_THE_SERVERS = 1500  # characters of what a server says, which leaves room for what to do
-_NEXT_STEP = {
-    101: "the server switched to another protocol, which rxfal did not ask for; check the address",
+_NEXT_STEP_AT_AN_ENDPOINT = {
     403: "the key may not use this endpoint; check its scope and the account's balance",
     404: "check the spelling of the endpoint, and the path that was appended to it",
-    408: "try again",
     413: "upload large files and send their URLs",
+}
+_NEXT_STEP = {
+    101: "the server switched to another protocol, which rxfal did not ask for; check the address",
+    407: "the proxy wants a user and a password; write HTTP_PROXY as http://user:password@host:port",
+    408: "try again",
     429: "too many requests at once; send fewer, or wait",
-    500: "the model failed; the input may be the cause",
+    500: "the model or the server failed; the input may be the cause",
     502: "try again in a moment",
     503: "try again in a moment",
     504: "try again, or allow the server more time",
@@ -67,7 +72,7 @@ def error_from_response(
     body: bytes,
     *,
     endpoint: str | None,
-    sent: Sent = "key",
+    sent: Sent | None = "key",
     secrets: Secrets = _NONE,
     address: str | None = None,
 ) -> ApiError:
@@ -78,7 +83,7 @@ def error_from_response(
         headers: The response's headers.
         body: Its body, or the beginning of it.
         endpoint: Where it happened.
-        sent: The credential that the request carried.
+        sent: As for `error_from_value`.
         secrets: What must not appear in the error, even if the server repeats it.
         address: Host and port of the server.
     """
@@ -108,19 +113,23 @@ def error_from_value(
         value: The body: decoded JSON, or text, or None.
         headers: The response's headers.
         endpoint: Where it happened.
-        sent: The credential that the request carried; None if it has nothing to do with the error.
+        sent: The credential that the request carried; None if it was to carry none, or if the error is not about it.
         secrets: What must not appear in the error, even if the server repeats it.
         address: Host and port of the server.
     """
     value = secrets.mask_value(value)
     header = {name.lower(): one_line(secrets.mask(text), 200) for name, text in headers.items()}.get
     text = one_line(_text_of(value) or _reason(status), _MOST_OF_THE_SERVERS)
-    if 300 <= status < 400 and header("location"):
+    if header("location") and 300 <= status < 400:
         text = f"the server redirects to {_target(headers)}, which rxfal does not follow; name the right address"
+    elif status in (301, 302, 303, 307, 308):
+        text = "the server redirects and does not say where to; check the address"
     elif status == 401 and sent is not None:
         text = _and(text, _REFUSED.get(sent) or where_a_key_goes())
     elif status in _NEXT_STEP:
         text = _and(text, _NEXT_STEP[status])
+    elif status in _NEXT_STEP_AT_AN_ENDPOINT and sent is not None:
+        text = _and(text, _NEXT_STEP_AT_AN_ENDPOINT[status])
     retryable = _flag(header("x-fal-retryable"))
     error_type: Any = cast(dict[str, Any], value).get("error_type") if isinstance(value, dict) else None
     return (ValidationError if status == 422 else ApiError)(
@@ -258,6 +267,10 @@ _WHAT: dict[TransportKind, str] = {
     "connection": "the connection to {address} failed",
 }
 _NO_HTTP = "the answer from {address} is not proper HTTP ({what}); check the address, and any proxy in between"
+_REFUSED_BY_PROXY = (
+    "the proxy at {address} refused to connect to the server ({status} {reason}); check HTTPS_PROXY, and the user and "
+    "the password in it if the proxy wants them"
+)
 _RESET = {errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED, errno.ENOTCONN}
 
 
@@ -272,7 +285,8 @@ def transport_error(
     """The `TransportError` for a failure of aiohttp or of the operating system, and the cause to raise it from.
 
     The cause is the failure without its frames, because their locals hold the headers and the address. If its message
-    holds a secret, the cause is a copy without that: some of aiohttp's errors quote the URL, and with it the token.
+    holds a secret, the cause is a copy without that: some of aiohttp's errors quote the URL, and with it the token. Its
+    parser's errors quote what they could not read, which may be a token that was asked for, so they are copied too.
 
     Args:
         error: The failure.
@@ -284,23 +298,29 @@ def transport_error(
     chain = _chain(error)
     kind: TransportKind = "connection" if client_closed else _kind(chain)
     words = _shown(str(error), secrets)
+    bad, refusal = _no_http(chain), _first(chain, aiohttp.ClientHttpProxyError)
+    if bad is not None:
+        # Its first paragraph says what is wrong; the next one shows where.
+        what = " ".join(bad.message.partition("\n\n")[0].split()).rstrip(":")
+        words = _shown(what, secrets) or type(bad).__name__
     if client_closed:
         message = _CLIENT_CLOSED
-    elif (bad := _no_http(chain)) is not None:
-        # Its first line says what is wrong; the others show where.
-        what = _shown(bad.message.partition("\n")[0], secrets).rstrip(":") or type(bad).__name__
-        message = _NO_HTTP.format(address=address, what=what)
+    elif refusal is not None:
+        reason = _shown(refusal.message, secrets)
+        message = _REFUSED_BY_PROXY.format(address=address, status=refusal.status, reason=reason)
+    elif bad is not None:
+        message = _NO_HTTP.format(address=address, what=words)
     else:
         message = _WHAT[kind].format(address=address)
         if kind == "connection":
             message = _and(message, words or type(error).__name__)
-    if any(isinstance(link, (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError)) for link in chain):
+    if _first(chain, aiohttp.ClientProxyConnectionError) is not None:
         message = f"through the proxy (HTTP_PROXY, HTTPS_PROXY): {message}"
     cause = error
     for link in chain:
         link.__traceback__ = None
     everything = "".join(traceback.format_exception(error)) + "".join(repr(link) for link in chain)
-    if _shown(everything, secrets) != everything:
+    if bad is not None or _shown(everything, secrets) != everything:
         cause = aiohttp.ClientError(f"{type(error).__name__}: {words}")
     failure = TransportError(message, kind=kind, endpoint=endpoint)
     failure.retryable = failure.retryable and not client_closed  # a retry would open the client again
@@ -337,12 +357,13 @@ def _chain(error: BaseException) -> list[BaseException]:
     return found
 
 
+def _first(chain: list[BaseException], kind: type[_E]) -> _E | None:
+    return next((link for link in chain if isinstance(link, kind)), None)
+
+
 def _no_http(chain: list[BaseException]) -> HttpProcessingError | None:
     """What aiohttp's parser could not read. A body that is too short does not count, although that comes from there."""
-    for link in chain:
-        if isinstance(link, HttpProcessingError) and not isinstance(link, PayloadEncodingError):
-            return link
-    return None
+    return _first([link for link in chain if not isinstance(link, PayloadEncodingError)], HttpProcessingError)
 
 
 def _kind(chain: list[BaseException]) -> TransportKind:

@@ -81,7 +81,7 @@ class Outgoing:
         body: The body as aiohttp wants it.
         body_errors: What the caller's function for the body raised; aiohttp keeps only its text.
         proxy: The proxy that it goes through.
-        sent: The credential that it carries.
+        sent: The credential that it carries; None if it was to carry none.
         secrets: Everything secret in it, the user's own included.
     """
 
@@ -90,7 +90,7 @@ class Outgoing:
     body: bytes | io.BytesIO | AsyncIterable[bytes] | None
     body_errors: list[Exception]
     proxy: URL | None
-    sent: Sent
+    sent: Sent | None
     secrets: Secrets
 
     @classmethod
@@ -115,7 +115,7 @@ class Outgoing:
             body=_pieces(body, body_errors, moved) if callable(body) else body,
             body_errors=body_errors,
             proxy=proxy,
-            sent=_sent(url, headers),
+            sent=_sent(url, headers) if request.auth or request.token is not None else None,
             secrets=Secrets([*map(text_of, request.secrets), *_secrets_in(request.url, url, headers, proxy)]),
         )
 

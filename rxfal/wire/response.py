@@ -33,7 +33,7 @@ class Response:
         request_id: fal's id for the request (`x-fal-request-id`), if there is one.
         address: Host and port of the server.
         content_type: The media type, without parameters.
-        sent: The credential that the request carried.
+        sent: The credential that the request carried; None if it was to carry none.
         secrets: The secrets of the request, in case the response repeats them.
     """
 
@@ -59,7 +59,7 @@ class Response:
         endpoint: str,
         *,
         address: str,
-        sent: Sent,
+        sent: Sent | None,
         secrets: Secrets,
         max_body_size: int,
         client_is_closed: Callable[[], bool],
@@ -70,7 +70,7 @@ class Response:
         self.address = address
         self._max_body_size = max_body_size
         self._client_is_closed = client_is_closed
-        self.sent: Sent = sent
+        self.sent: Sent | None = sent
         self.secrets = secrets
         self.status = raw.status
         self.headers: CIMultiDictProxy[str] = raw.headers

@@ -144,11 +144,13 @@ def _proxy_of_the_environment(scheme: str) -> URL | None:
         return None
     with contextlib.suppress(ValueError):
         url = URL(proxy if "://" in proxy else f"http://{proxy}")
-        if url.host and url.port:
+        if url.host and url.port and url.scheme in ("http", "https"):
             return url
         del url
     del proxy  # it may hold a password, which neither the message nor this frame should show
-    message = f"{scheme.upper()}_PROXY in the environment names no proxy; write it as http://host:port, or unset it"
+    message = (
+        f"{scheme.upper()}_PROXY in the environment names no HTTP proxy; write it as http://host:port, or unset it"
+    )
     failure = TransportError(message, kind="connection")
     failure.retryable = False
     raise failure

@@ -99,7 +99,7 @@ def test_a_stream_timeout_says_how_long_it_waited():
     assert str(error).startswith("o/a: nothing came for 2.5 seconds")
 
 
-def response_error(status: int, body: bytes = b"", sent: Sent = "key", **headers: str) -> ApiError:
+def response_error(status: int, body: bytes = b"", sent: Sent | None = "key", **headers: str) -> ApiError:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return error_from_response(status, named, body, endpoint="o/a", sent=sent, secrets=Secrets(["the-secret"]))
 
@@ -287,6 +287,17 @@ def test_a_status_without_a_target_is_no_redirect(status: int):
     message = response_error(status).message
     assert message.startswith({101: "Switching Protocols", 304: "Not Modified", 300: "Multiple Choices"}[status])
     assert "redirect" not in message
+
+
+@pytest.mark.parametrize("status", [301, 302, 307])
+def test_a_redirect_to_nowhere_says_so(status: int):
+    assert response_error(status).message == "the server redirects and does not say where to; check the address"
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 413])
+def test_what_to_do_about_a_key_or_an_endpoint_is_not_said_where_neither_was_sent(status: int):
+    assert response_error(status, b"no", sent=None).message == "no"
+    assert response_error(status, b"no", sent="key").message.startswith("no: ")
 
 
 def test_retryable_as_a_number_counts_too():

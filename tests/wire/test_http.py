@@ -475,7 +475,7 @@ async def test_a_response_tells_what_was_sent_and_what_is_secret(make_http: Make
                 assert response.secrets.mask(f"<{secret}>") == "<***>"
                 assert secret not in repr(response.secrets)
         async with http.exchange(request_to(server.url, auth=False)) as response:
-            assert response.sent == "nothing"
+            assert response.sent is None
 
 
 async def test_a_refused_token_is_called_one(make_http: MakeHttp):
@@ -714,13 +714,13 @@ async def test_the_media_type_is_taken_from_any_header(make_http: MakeHttp, head
         assert response.content_type == wanted
 
 
-@pytest.mark.parametrize("value", ["http://[::1", "http://", "//", "http://host:99999"])
+@pytest.mark.parametrize("value", ["http://[::1", "http://", "//", "http://host:99999", "socks5://host:1080"])
 async def test_a_proxy_that_is_no_url_is_named_and_not_shown(
     make_http: MakeHttp, monkeypatch: pytest.MonkeyPatch, value: str
 ):
     monkeypatch.setenv("HTTP_PROXY", value)
     http = make_http("http://models.test")
-    with pytest.raises(TransportError, match="HTTP_PROXY in the environment names no proxy") as caught:
+    with pytest.raises(TransportError, match="HTTP_PROXY in the environment names no HTTP proxy") as caught:
         await http.fetch(request_to("http://models.test"))
     assert not caught.value.retryable
 
@@ -782,6 +782,20 @@ async def test_a_request_through_a_proxy_that_is_not_there_names_the_proxy(
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{port}")
     with pytest.raises(TransportError, match=rf"through the proxy.*nothing is listening at 127\.0\.0\.1:{port};"):
         await make_http("http://models.test").fetch(request_to("http://models.test"))
+
+
+async def test_a_proxy_that_refuses_to_connect_is_told_from_the_server(
+    make_http: MakeHttp, monkeypatch: pytest.MonkeyPatch
+):
+    async with scripted(replies(answer(b"", "407 Who are you"))) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://me:pass-word-9@127.0.0.1:{proxy.port}")
+        http = make_http("https://models.test")
+        with pytest.raises(TransportError) as caught:
+            await http.fetch(request_to("https://models.test"))
+    assert caught.value.message.startswith(
+        f"the proxy at 127.0.0.1:{proxy.port} refused to connect to the server (407 Who are you); check HTTPS_PROXY"
+    )
+    assert_hidden(caught.value, "pass-word-9")
 
 
 async def test_a_proxy_that_repeats_its_password_does_not_show_it(make_http: MakeHttp, monkeypatch: pytest.MonkeyPatch):

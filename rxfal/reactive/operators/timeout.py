@@ -11,7 +11,7 @@ from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposab
 from reactivex.internal.utils import is_future
 from reactivex.scheduler.scheduler import Scheduler
 
-from rxfal.errors import StreamTimeoutError
+from rxfal.errors import StreamTimeoutError, in_seconds
 from rxfal.reactive.observer import OperatorObserver
 from rxfal.reactive.scheduler import LoopScheduler, clock_of, loop_scheduler
 from rxfal.reactive.watchdog import Watchdog
@@ -147,5 +147,5 @@ def _expired(duetime: typing.AbsoluteOrRelativeTime) -> StreamTimeoutError:
         return StreamTimeoutError(0.0, message=f"the stream had not ended by {duetime.isoformat()}")
     seconds = Scheduler.to_seconds(duetime)
     return StreamTimeoutError(
-        seconds, message=f"no item came for {seconds:g} seconds, the limit that ops.timeout was given"
+        seconds, message=f"no item came for {in_seconds(seconds)}, the limit that ops.timeout was given"
     )
