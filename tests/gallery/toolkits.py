@@ -57,5 +57,6 @@ TOOLKITS = {
             "streamlit",
             site=("-m", "streamlit", "run", "EXAMPLE", "--server.port=PORT", "--server.address=127.0.0.1", *_QUIETLY),
         ),
+        Toolkit("jupyter"),
     )
 }
