@@ -55,6 +55,6 @@ def _is_well_under_way(shown: Shown) -> bool:
 
 if __name__ == "__main__":
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for name in sys.argv[1:] or TOOLKITS:
+    for name in sys.argv[1:] or [name for name, toolkit in TOOLKITS.items() if toolkit.picture]:
         path = take(TOOLKITS[name])
         print(f"{path.relative_to(ROOT)}  {path.stat().st_size / 1000:.0f} kB")

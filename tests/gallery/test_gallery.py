@@ -67,6 +67,19 @@ def test_examples_are_short() -> None:
     assert [name for name, count in lines.items() if count >= 60] == []
 
 
+@pytest.mark.parametrize("toolkit", TOOLKITS.values(), ids=TOOLKITS)
+def test_each_example_has_a_page_that_shows_it(toolkit: Toolkit) -> None:
+    page = (ROOT / "docs" / "gallery" / f"{toolkit.name}.md").read_text()
+    assert not toolkit.picture or f"](../assets/gallery/{toolkit.name}.{toolkit.picture})" in page
+    notebook = ROOT / "examples" / "ui" / f"{toolkit.name}_app.ipynb"
+    if notebook.exists():
+        cells = json.loads(notebook.read_text())["cells"]
+        missing = [cell["id"] for cell in cells if cell["cell_type"] == "code" and "".join(cell["source"]) not in page]
+        assert missing == []
+    else:
+        assert f'--8<-- "examples/ui/{toolkit.name}_app.py"' in page
+
+
 def test_the_models_write_side_by_side_and_the_picture_sharpens(stage: Stage) -> None:
     stage.screen.press("Start")
     seen = stage.screen.read_until(lambda shown: _PROSE in shown.text and _VERSE in shown.text)

@@ -19,7 +19,7 @@ class Toolkit(NamedTuple):
         site: How its environment's Python runs the example, for one that is a website; None for the others.
         restarts: Whether another Start ends the first; else it is ignored while that runs.
         grace: Seconds for which it holds the view of a visitor who has left.
-        picture: The format of its screenshot.
+        picture: The format of its screenshot; None where there is none.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Toolkit(NamedTuple):
     site: tuple[str, ...] | None = None
     restarts: bool = True
     grace: float = 0.0
-    picture: str = "png"
+    picture: str | None = "png"
 
     def screen(self, server: FalServer) -> Screen:
         """Its example's screen; skips the test where something is missing."""
@@ -57,6 +57,6 @@ TOOLKITS = {
             "streamlit",
             site=("-m", "streamlit", "run", "EXAMPLE", "--server.port=PORT", "--server.address=127.0.0.1", *_QUIETLY),
         ),
-        Toolkit("jupyter"),
+        Toolkit("jupyter", picture=None),
     )
 }
