@@ -27,9 +27,9 @@ import aiohttp
 import fal_client
 import fal_client.client
 
-import rxfal
 from benchmarks import server
 from benchmarks._report import report
+from rxfal import Client, Config  # loaded now: what they load is not the memory of a stream
 
 LEVELS = (100, 400, 500, 1_000)
 PER_SECOND = 10  # events of one stream: a language model that takes its time
@@ -45,7 +45,7 @@ Peer = Callable[[str, str, int, OnEvent], Awaitable[None]]
 
 async def rxfal_subscribe(url: str, app: str, streams: int, on_event: OnEvent) -> None:
     loop = asyncio.get_running_loop()
-    async with rxfal.Client(KEY, config=rxfal.Config(base_url=url)) as client:
+    async with Client(KEY, config=Config(base_url=url)) as client:
         ends: list[asyncio.Future[None]] = []
         for _ in range(streams):
             end: asyncio.Future[None] = loop.create_future()
@@ -55,7 +55,7 @@ async def rxfal_subscribe(url: str, app: str, streams: int, on_event: OnEvent) -
 
 
 async def rxfal_async_for(url: str, app: str, streams: int, on_event: OnEvent) -> None:
-    async with rxfal.Client(KEY, config=rxfal.Config(base_url=url)) as client:
+    async with Client(KEY, config=Config(base_url=url)) as client:
 
         async def listen() -> None:
             async for event in client.stream(app, {}):
