@@ -1,13 +1,14 @@
-"""Writes what type checkers read of `rxfal.operators` and of Stream's fluent methods, from what reactivex says of them.
+"""Generate the type stubs of `rxfal.operators` and of Stream's fluent methods from reactivex's signatures.
 
     python -m stubs.generate        or: make stubs
 
-An operator has one signature, its own in `signatures.pyi` or else reactivex's, and two forms that follow from it:
+Each operator has one signature, from `signatures.pyi` if it is there, otherwise from reactivex. Two forms follow from
+it:
 
     def take(count: int) -> Callable[[Observable[_T]], Observable[_T]]: ...     in rxfal/operators.pyi
     def take(self, count: int) -> Stream[_T_co]: ...                            in rxfal/reactive/fluent.pyi
 
-Both files are written whole, and never by hand; a test compares them with what this module makes.
+Both files are generated as a whole and never edited by hand. A test compares them with this module's output.
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ FLUENT = _HERE.parent / "rxfal" / "reactive" / "fluent.pyi"
 REACTIVEX = importlib.metadata.version("reactivex")
 
 PIPE_LENGTH = 20
-"""How many operators `pipe` knows the types through."""
+"""For up to how many operators `pipe` infers types."""
 COMBINED = 8
-"""How many other streams `zip` and its kind know the types of."""
+"""For up to how many other streams `zip` and similar operators infer types."""
 
 _HOMES = """
 import builtins
@@ -56,11 +57,11 @@ from reactivex.typing import Predicate, PredicateIndexed, RelativeTime, SubCompa
 from rxfal.reactive.observer import OnCompleted, OnError, OnNext
 from rxfal.reactive.stream import ConnectableStream, GroupedStream, Stream
 """
-"""Where the names in signatures come from."""
+"""The imports for the names that occur in signatures."""
 
 
 def operators() -> str:
-    """What `rxfal/operators.pyi` should hold."""
+    """Return what `rxfal/operators.pyi` should contain."""
     imports: list[str] = []
     lines: list[str] = []
     names = sorted(set(rxfal.operators.__all__))
@@ -75,7 +76,7 @@ def operators() -> str:
 
 
 def fluent() -> str:
-    """What `rxfal/reactive/fluent.pyi` should hold."""
+    """Return what `rxfal/reactive/fluent.pyi` should contain."""
     public = {name for name in dir(Observable) if not name.startswith("_")} - vars(Stream).keys()
     lines: list[str] = []
     for name in sorted(public - _METHODS.keys() - {"pipe"}):
@@ -85,18 +86,18 @@ def fluent() -> str:
     return _file(["class Fluent(Observable[_T_co]):", *(f"    {line}" for line in lines)])
 
 
-# What there is to write.
+# Collecting the signatures.
 
 
 class _Text(str):
-    """An annotation, which stands in a signature as it was written."""
+    """An annotation that appears in a signature exactly as it was written."""
 
     __slots__ = ()
     __repr__ = str.__str__
 
 
 def _read(source: str, name: str) -> dict[str, list[Signature]]:
-    """The signatures of the functions in a module, and of the methods of its classes: overloads, or one."""
+    """Return the signatures of a module's functions and of its classes' methods: all overloads, or the only one."""
     module = f"{__name__}.{name}"
     names: dict[str, Any] = {"__name__": module}
     exec(compile(f"from __future__ import annotations\n{source}", name, "exec"), names)
@@ -112,7 +113,7 @@ def _read(source: str, name: str) -> dict[str, list[Signature]]:
 
 
 def _with_text(signature: Signature, change: Callable[[str], str] = str) -> Signature:
-    """With bare names and no quotes in its annotations, and what else is to change."""
+    """Return the signature with bare, unquoted names in its annotations, and with `change` applied to each."""
 
     def spelled(annotation: Any) -> Any:
         if annotation is Parameter.empty:
@@ -132,12 +133,15 @@ _METHODS = {name.removeprefix("Fluent."): _OURS[name] for name in _OURS if name.
 
 
 def _signatures(name: str) -> list[Signature]:
-    """Of an operator: ours, or else reactivex's."""
+    """Return an operator's signatures: ours if there are any, otherwise reactivex's."""
     return _combining(name) or _OURS.get(name) or _REACTIVEX[name]
 
 
 def _combining(name: str) -> list[Signature]:
-    """Of an operator that takes any number of others: one for each number up to `COMBINED`, and one for all."""
+    """Return the overloads of an operator on any number of streams: one per number up to `COMBINED`, and a general one.
+
+    Returns an empty list for any other operator.
+    """
     if name in ("zip", "zip_latest", "combine_latest", "with_latest_from", "fork_join"):
         option, together, rest = "", "tuple[{}]", ("*others: Observable[Any]", "tuple[Any, ...]")
     elif name in ("merge", "concat"):
@@ -155,11 +159,11 @@ def _combining(name: str) -> list[Signature]:
 
 
 def _pipe() -> list[Signature]:
-    """An Observable that the last operator returns is a Stream, and a connectable one a ConnectableStream.
+    """Return the overloads of `pipe`, where an Observable from the last operator is a (Connectable)Stream.
 
-    Between operators are Observables, and mypy sees through more of them if the signature says so. Where something else
-    is in between (a list, a connectable one), or comes out (a Future), the last two forms of each length know it. Of
-    more operators than `PIPE_LENGTH` nothing is known.
+    Operators usually pass Observables to each other, and mypy infers more if the signature says so. The last two forms
+    of each length cover something else in between (a list, a connectable Observable) or as the result (a Future).
+    Beyond `PIPE_LENGTH` operators, nothing is inferred.
     """
     kinds = ["_T_co", *(f"_{letter}" for letter in ascii_uppercase[:PIPE_LENGTH])]
 
@@ -191,11 +195,11 @@ def _overloads(name: str, forms: list[tuple[str, str]]) -> list[Signature]:
     return _read("\n".join(["from typing import overload", *lines]), name)[name]
 
 
-# The forms of a signature.
+# The two forms of a signature.
 
 
 def _parts(signature: Signature) -> tuple[str, str]:
-    """What an operator takes, and what it gives."""
+    """Return the types that an operator takes and returns."""
     match ast.parse(signature.return_annotation, mode="eval").body:
         case ast.Subscript(ast.Name("Callable"), ast.Tuple([ast.List([source]), result])):
             return ast.unparse(source), ast.unparse(result)
@@ -204,7 +208,7 @@ def _parts(signature: Signature) -> tuple[str, str]:
 
 
 def _item(source: str) -> str | None:
-    """The variable of a source that is an Observable of anything."""
+    """Return the type variable of a source that is an Observable of any items, or None."""
     plain = re.fullmatch(r"Observable\[(_\w+)\]", source)
     return plain[1] if plain else None
 
@@ -214,7 +218,7 @@ def _variables(*annotations: str) -> set[str]:
 
 
 def _named_as(function: Callable[..., Any], signature: Signature) -> Signature:
-    """With the parameter names of the function."""
+    """Return the signature with the function's parameter names."""
     names = iter(inspect.signature(function).parameters)
     parameters: list[Parameter] = []
     for parameter in signature.parameters.values():
@@ -224,11 +228,11 @@ def _named_as(function: Callable[..., Any], signature: Signature) -> Signature:
 
 
 def _as_operator(name: str, signature: Signature) -> list[Signature]:
-    """As an operator, with two aids for mypy, which infers less of a `pipe` than pyright.
+    """Return the signature's operator form, with two aids for mypy, which infers less in a `pipe` than pyright.
 
-    It does not always know what goes into a lambda there, and then goes by the bound of the variable: `_Item` is bound
-    to Any. And if a callback is left out that would have told the variable, it does not look for it in the `pipe`: the
-    operator has an overload without the callback.
+    mypy can't always infer a lambda's argument there, and then uses the type variable's bound: `_Item` is bound to Any.
+    And if a callback that would bind the variable is omitted, mypy doesn't infer it from the `pipe`, so the operator
+    gets an overload without that callback.
     """
     signature = _named_as(getattr(reactivex.operators, name), signature)
     source, result = _parts(signature)
@@ -248,7 +252,7 @@ def _as_operator(name: str, signature: Signature) -> list[Signature]:
 
 
 def _as_method(name: str, signature: Signature) -> Signature:
-    """As a method: what an operator takes is this Stream, and an Observable that it gives is another."""
+    """Return the signature's method form: this Stream is the source, and a resulting Observable is a Stream."""
     signature = _named_as(getattr(Fluent(), name), signature)
     source, result = _parts(signature)
     result = re.sub(r"^(list\[)?(Connectable)?Observable\[", r"\1\2Stream[", result)
@@ -261,7 +265,7 @@ def _as_method(name: str, signature: Signature) -> Signature:
     return _with_text(method, lambda text: re.sub(rf"\b{item}\b", "_T_co", text) if item else text)
 
 
-# The files.
+# Writing the files.
 
 
 def _declarations(name: str, signatures: list[Signature]) -> Iterator[str]:

@@ -1,9 +1,9 @@
-"""The operators whose types rxfal knows better than reactivex says them. Written by hand; `generate.py` reads it.
+"""The operators for which rxfal has better types than reactivex. Written by hand and read by `generate.py`.
 
-reactivex has `Any` where items are combined, and leaves out what a default or a fallback adds. What stands here takes
-the place of reactivex's signature in both forms: as an operator in `rxfal.operators`, and as a method of a Stream. The
-parameters are those of `reactivex.operators`. Operators that are not here have reactivex's own types; those for any
-number of streams (`zip`, `merge` and their kind) are written out by `generate.py`.
+reactivex uses `Any` where items are combined, and ignores the type that a default or a fallback adds. A signature in
+this file replaces reactivex's in both forms: as an operator in `rxfal.operators`, and as a method of a Stream. The
+parameters are those of `reactivex.operators`. Operators that are missing here keep reactivex's own types, and
+`generate.py` writes out those for any number of streams (`zip`, `merge` and the like).
 """
 
 import builtins
@@ -70,7 +70,7 @@ def starmap_indexed(mapper: Callable[[*_Ts], _A]) -> Callable[[Observable[tuple[
 def filter_indexed(predicate_indexed: PredicateIndexed[_T]) -> Callable[[Observable[_T]], Observable[_T]]: ...
 def pluck(key: _K) -> Callable[[Observable[Mapping[_K, _V]]], Observable[_V]]: ...
 
-# Filling in: the default is part of what comes out.
+# Filling in: the result includes the default's type.
 
 @overload
 def default_if_empty(default_value: _A) -> Callable[[Observable[_T]], Observable[_T | _A]]: ...
@@ -129,7 +129,7 @@ def single_or_default_async(
     has_default: bool, default_value: _A
 ) -> Callable[[Observable[_T]], Observable[_T | _A]]: ...
 
-# Asking and calculating. What min and max take is not "equal or not" but an order, as `a - b` gives it.
+# Testing and calculating. The comparer of min and max returns an order, as `a - b` does, not whether items are equal.
 
 def contains(value: Any, comparer: Comparer[Any] | None = None) -> Callable[[Observable[Any]], Observable[bool]]: ...
 def min(comparer: SubComparer[_T] | None = None) -> Callable[[Observable[_T]], Observable[_T]]: ...
@@ -141,7 +141,7 @@ def max_by(
     key_mapper: Mapper[_T, _K], comparer: SubComparer[_K] | None = None
 ) -> Callable[[Observable[_T]], Observable[list[_T]]]: ...
 
-# Combining, and going on after an error: what comes from the other side is part of what comes out.
+# Combining, and continuing after an error: the result includes the other source's type.
 
 def amb(right_source: Observable[_A] | AnyFuture[_A]) -> Callable[[Observable[_T]], Observable[_T | _A]]: ...
 def start_with(*args: _A) -> Callable[[Observable[_T]], Observable[_T | _A]]: ...
@@ -164,7 +164,7 @@ def publish_value(
     initial_value: _A, mapper: Mapper[Observable[_T | _A], Observable[_B]]
 ) -> Callable[[Observable[_T]], Observable[_B]]: ...
 
-# Time and ends.
+# Time, and how streams end.
 
 def finally_action(action: Callable[[], object]) -> Callable[[Observable[_T]], Observable[_T]]: ...
 def delay_with_mapper(
@@ -175,8 +175,8 @@ def throttle_with_mapper(
     throttle_duration_mapper: Callable[[_T], Observable[Any]],
 ) -> Callable[[Observable[_T]], Observable[_T]]: ...
 
-# Collecting and grouping. Of a Stream, groups and windows are Streams; of a plain Observable they are plain, which no
-# signature can tell.
+# Collecting and grouping. Groups and windows of a Stream are Streams. Those of a plain Observable are plain
+# Observables, which no signature can express.
 
 @overload
 def to_dict(key_mapper: Mapper[_T, _K]) -> Callable[[Observable[_T]], Observable[dict[_K, _T]]]: ...
@@ -226,7 +226,7 @@ def window_with_time_or_count(
     timespan: RelativeTime, count: int, scheduler: SchedulerBase | None = None
 ) -> Callable[[Observable[_T]], Observable[Stream[_T]]]: ...
 
-# Methods that no operator has, or another one.
+# Methods without an operator of the same name, or with a different one.
 
 class Fluent(Generic[_T_co]):
     def _adopt(self, result: Any) -> Any: ...

@@ -25,7 +25,7 @@ def need_programs(*names: str) -> None:
 
 def _need(kind: str, missing: list[str]) -> None:
     if missing:
-        reason = f"needs {kind} that are not here: {', '.join(missing)}; `make test-all` installs them"
+        reason = f"needs {kind} that are not installed: {', '.join(missing)}; `make test-all` installs them"
         if os.environ.get("RXFAL_TEST_ALL"):
             pytest.fail(reason)
         pytest.skip(reason)

@@ -306,7 +306,7 @@ async def test_a_key_that_fails_is_an_error_of_the_inputs_and_costs_no_call(call
 
 
 async def test_a_call_that_gives_no_observable_is_an_error() -> None:
-    with pytest.raises(TypeError, match="gives an Observable, not int"):
+    with pytest.raises(TypeError, match="call must return an Observable, not int"):
         await map_concurrent([1], lambda number: number)  # pyright: ignore[reportArgumentType]
 
 

@@ -131,7 +131,7 @@ def _check(inputs: Any, call: Any, concurrency: Any, key: Any, errors: Any) -> N
     if not isinstance(inputs, Iterable | AsyncIterable | Observable) or isinstance(inputs, str | bytes | Mapping):
         raise TypeError(f"inputs is an iterable, an async iterable or an Observable of inputs, not {inputs!r:.80}")
     if not callable(call) or inspect.iscoroutinefunction(call):
-        raise TypeError(f"call is a function that gives an Observable for an input, not {call!r:.80}")
+        raise TypeError(f"call is a function that takes an input and returns an Observable, not {call!r:.80}")
     if not isinstance(concurrency, int):
         raise TypeError(f"concurrency is a whole number of calls, not {concurrency!r:.80}")
     if concurrency < 1:
@@ -144,7 +144,7 @@ def _check(inputs: Any, call: Any, concurrency: Any, key: Any, errors: Any) -> N
 
 def _observable(given: Observable[_T]) -> Observable[_T]:
     if not isinstance(given, Observable):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise TypeError(f"call gives an Observable, not {type(given).__name__}")
+        raise TypeError(f"call must return an Observable, not {type(given).__name__}")
     return given
 
 
@@ -156,7 +156,7 @@ def _unless_ours(error: Exception | asyncio.CancelledError, what: str) -> Except
     if task is None or task.cancelling():
         raise error
     cancelled = TransportError(
-        f"{what} was cancelled by other code on its event loop, so that there is no result", kind="cancelled"
+        f"{what} was cancelled by other code on its event loop, so there is no result", kind="cancelled"
     )
     cancelled.__cause__ = error
     return cancelled

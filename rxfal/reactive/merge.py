@@ -91,7 +91,7 @@ def merge(*sources: Any, errors: Literal["end", "items"] = "end", **tagged: Any)
         [Tagged(tag='a', value=1), Tagged(tag='b', value=2)]
     """
     if errors not in ("end", "items"):
-        raise ValueError(f"errors is 'end' or 'items', not {errors!r}; a stream tagged so goes into a mapping")
+        raise ValueError(f"errors is 'end' or 'items', not {errors!r}; to tag a stream 'errors', use a mapping")
     every, tags, name = named_sources("merge", sources, tagged)
     if errors == "items" and every and not tags:
         raise TypeError("errors='items' needs tags, to tell which stream failed: pass a mapping or keywords")

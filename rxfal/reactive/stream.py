@@ -1,7 +1,7 @@
-"""Stream: a reactivex Observable that knows its event loop, and can be awaited, iterated and run.
+"""Stream: a reactivex Observable that knows its event loop and can be awaited, iterated and run.
 
-Everything that takes an Observable takes a Stream, and what `pipe` and the fluent methods return is a Stream
-again. Knows nothing of fal: a source is any coroutine function that feeds a `Sink` (see `create`).
+Everything that takes an Observable takes a Stream, and `pipe` and the fluent methods return Streams again. Knows
+nothing about fal: a source is any coroutine function that feeds a `Sink` (see `create`).
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ _Key = TypeVar("_Key")
 
 
 class Stream(Fluent[_T_out]):
-    """An Observable with an event loop of its own accord: subscribe, compose, await, iterate or run it.
+    """An Observable that chooses its own event loop; you can subscribe to, compose, await, iterate or run it.
 
-    Subscribed inside a running event loop it works on that loop; with none, on one background loop in a daemon
-    thread. Cold: each subscription starts the source anew.
+    Subscribed inside a running event loop, it works on that loop. Otherwise it uses one background loop in a daemon
+    thread. It is cold: each subscription starts the source anew.
 
     Args:
-        subscribe: What a subscription does: gets an observer and a scheduler, gives a disposable.
-        name: What reports about this stream call it.
+        subscribe: Starts a subscription: takes an observer and a scheduler, and returns a disposable.
+        name: The stream's name in error reports.
 
     Attributes:
-        outside: Of a stream as an operator of `pipe` gets it, the stream itself; None for everyone else's.
+        outside: On the copy of a stream that `pipe` passes to its operators, the original stream; otherwise None.
 
     Examples:
         >>> import reactivex as rx
@@ -65,22 +65,22 @@ class Stream(Fluent[_T_out]):
         *,
         scheduler: abc.SchedulerBase | None = None,
     ) -> abc.DisposableBase:
-        """Start the source and hand its items to callbacks or to an observer.
+        """Start the source and pass its items to callbacks or to an observer.
 
-        An exception that a callback raises is reported to the event loop's exception handler, as is an error
-        without an `on_error`; it disposes this subscription and harms no other.
+        If a callback raises an exception, it is reported to the event loop's exception handler and this subscription
+        is disposed; other subscriptions are not affected. An error without an `on_error` callback is reported too.
 
         Args:
-            on_next: Called with each item; or an observer, and then the other callbacks are ignored.
+            on_next: Called with each item. It may also be an observer; then the other callbacks are ignored.
             on_error: Called with the exception that ended the stream.
-            on_completed: Called when the stream has ended well.
-            scheduler: Where time operators run their timers. Left out, a `LoopScheduler` for the loop of the moment.
+            on_completed: Called when the stream has completed.
+            scheduler: Runs the timers of time operators. By default, a `LoopScheduler` for the current loop.
 
         Returns:
-            A disposable: `dispose()` ends the subscription, from any thread, at any moment, as often as you like.
+            A disposable. `dispose()` ends the subscription; call it from any thread, at any time, as often as you like.
 
         Raises:
-            TypeError: For a callback that can't be called, or an `async def` one.
+            TypeError: A callback isn't callable, or is an `async def` function.
 
         Examples:
             >>> import reactivex as rx
@@ -91,7 +91,7 @@ class Stream(Fluent[_T_out]):
             target = cast("abc.ObserverBase[_T_out]", on_next)
             on_next, on_error, on_completed = target.on_next, target.on_error, target.on_completed
         check_callbacks(on_next=on_next, on_error=on_error, on_completed=on_completed)
-        # Whoever gets a stream from `pipe`, and whoever leads on and was handed a scheduler, makes a link of a chain.
+        # This is a link in a chain if the stream comes from `pipe`, or the callbacks continue a chain with a scheduler.
         is_link = scheduler is not None and is_within(on_next, on_error, on_completed)
         if is_link or (self.outside is not None and on_error is not None):
             return self.feed(ChainObserver(on_next, on_error, on_completed), scheduler)
@@ -100,24 +100,24 @@ class Stream(Fluent[_T_out]):
         return self.feed(observer, scheduler if loop is None else LoopScheduler(loop, consumer=observer))
 
     def feed(self, observer: ChainObserver[_T_out], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
-        """Subscribe an observer that keeps the grammar itself, with no other around it.
+        """Subscribe an observer that keeps the Rx grammar itself, without wrapping it in another one.
 
-        For the operators and consumers of rxfal, which know what they are; everyone else has `subscribe`.
+        For rxfal's own operators and consumers. All other code should use `subscribe`.
 
         Args:
-            observer: A new one.
-            scheduler: As for `subscribe`.
+            observer: A newly created observer.
+            scheduler: The same as for `subscribe`.
 
         Returns:
-            As from `subscribe`.
+            The same as `subscribe`.
         """
         timing = scheduler or LoopScheduler(current_loop())
 
         def begin(*_: Any) -> None:
             observer.begin(self._subscribe_core, timing)
 
-        # As in Observable.subscribe: the first subscription of a thread sets up the trampoline on which
-        # synchronous sources (repeat, from_iterable without a scheduler) emit after they can be disposed.
+        # As in Observable.subscribe: a thread's first subscription sets up the trampoline. Synchronous sources (repeat,
+        # from_iterable without a scheduler) emit on it once they can be disposed.
         trampoline = CurrentThreadScheduler.singleton()
         if trampoline.schedule_required():
             trampoline.schedule(begin)
@@ -126,7 +126,7 @@ class Stream(Fluent[_T_out]):
         return Disposable(observer.dispose)
 
     def _inside(self) -> Stream[_T_out]:
-        """This stream as an operator of `pipe` gets it: who subscribes to it makes a link of a chain."""
+        """Copy this stream for an operator of `pipe`: a subscription to the copy is a link in a chain."""
         inside: Any = object.__new__(type(self))
         inside.__dict__.update(self.__dict__)
         inside.outside = self
@@ -135,7 +135,7 @@ class Stream(Fluent[_T_out]):
     def _adopt(self, result: Any) -> Any:
         if (outside := getattr(result, "outside", None)) is not None:
             return outside
-        if isinstance(result, list):  # what `partition` gives
+        if isinstance(result, list):  # the result of `partition`
             return [self._adopt(part) for part in cast("list[Any]", result)]
         if isinstance(result, Observable):
             return from_observable(cast("Observable[Any]", result), name=self.name)
@@ -144,14 +144,14 @@ class Stream(Fluent[_T_out]):
     # Waiting, iterating, blocking.
 
     async def wait(self) -> _T_out:
-        """Wait for the last item, as `await stream` does, in a coroutine: for `asyncio.create_task` and its kind.
+        """Wait for the last item, like `await stream`, but as a coroutine, for `asyncio.create_task` and the like.
 
         Returns:
             The last item.
 
         Raises:
             SequenceContainsNoElementsError: The stream completed without an item.
-            Exception: What the stream ends with.
+            Exception: The error that the stream ends with.
 
         Examples:
             >>> import asyncio, reactivex as rx
@@ -176,26 +176,27 @@ class Stream(Fluent[_T_out]):
         """Pull the items on a thread without an event loop.
 
         Raises:
-            TypeError: Inside a running event loop, which the wait would block.
+            TypeError: Called inside a running event loop, which would be blocked.
         """
         if running_loop() is not None:
             raise TypeError(
-                f"{self!r} can't be iterated with a plain `for` inside a running event loop, which would stand still "
-                "meanwhile: use `async for`, or `.blocking()` where standing still is meant."
+                f"{self!r} can't be iterated with a plain `for` inside a running event loop, which it would "
+                "block: use `async for`, or `.blocking()` if blocking is what you want."
             )
         return iterate_blocking(self)
 
     def blocking(self, *, buffer_size: int = BUFFER_SIZE) -> Generator[_T_out, None, None]:
-        """Iterate on the background loop, blocking this thread while it waits, even beside a running event loop.
+        """Iterate on the background loop and block this thread while waiting, even if an event loop runs here.
 
         Args:
-            buffer_size: Items held before the sources are paused.
+            buffer_size: How many items to hold before the sources pause.
 
         Returns:
-            A generator of the items; `close()` disposes the subscription, and so does dropping it.
+            A generator of the items. Closing or dropping it disposes the subscription.
 
         Raises:
-            RuntimeError: On the background loop's own thread (inside a callback there).
+            RuntimeError: Called on the background loop's own thread, such as inside a callback there.
+            ValueError: `buffer_size` is below 1.
 
         Examples:
             >>> import reactivex as rx
@@ -205,18 +206,18 @@ class Stream(Fluent[_T_out]):
         return iterate_blocking(self, buffer_size=buffer_size)
 
     def run(self, scheduler: abc.SchedulerBase | None = None) -> _T_out:
-        """Block for the last item, which the background loop fetches meanwhile.
+        """Block until the last item, while the stream runs on the background loop.
 
         Args:
-            scheduler: Where time operators run their timers. Left out, the background loop.
+            scheduler: Runs the timers of time operators. By default, the background loop.
 
         Returns:
             The last item.
 
         Raises:
             SequenceContainsNoElementsError: The stream completed without an item.
-            RuntimeError: On the background loop's own thread (inside a callback there).
-            Exception: What the stream ends with.
+            RuntimeError: Called on the background loop's own thread, such as inside a callback there.
+            Exception: The error that the stream ends with.
 
         Examples:
             >>> import reactivex as rx
@@ -228,17 +229,17 @@ class Stream(Fluent[_T_out]):
     # rxfal's own versions of operators.
 
     def share(self) -> Stream[_T_out]:
-        """One subscription to the source for all present subscribers; see `rxfal.operators.share`."""
+        """Share one subscription to the source among all current subscribers; see `rxfal.operators.share`."""
         return self.pipe(own.share.share())
 
     def observe_on(self, scheduler: abc.SchedulerBase) -> Stream[_T_out]:
-        """Hand the items on by a scheduler; see `rxfal.operators.observe_on`."""
+        """Pass the items on through a scheduler; see `rxfal.operators.observe_on`."""
         return self.pipe(own.observe_on.observe_on(scheduler))
 
     def delay(
         self, duetime: typing.AbsoluteOrRelativeTime, scheduler: abc.SchedulerBase | None = None
     ) -> Stream[_T_out]:
-        """Hand each item on later; see `rxfal.operators.delay`."""
+        """Pass each item on after a delay; see `rxfal.operators.delay`."""
         return self.pipe(own.delay.delay(duetime, scheduler))
 
     @overload
@@ -261,7 +262,7 @@ class Stream(Fluent[_T_out]):
         other: Observable[Any] | typing.AnyFuture[Any] | None = None,
         scheduler: abc.SchedulerBase | None = None,
     ) -> Stream[Any]:
-        """End with StreamTimeoutError, or go on with `other`, after a silence; see `rxfal.operators.timeout`."""
+        """After a silence, end with StreamTimeoutError or switch to `other`; see `rxfal.operators.timeout`."""
         return self.pipe(own.timeout.timeout(duetime, other, scheduler))
 
     @overload
@@ -296,12 +297,12 @@ class Stream(Fluent[_T_out]):
     def sequence_equal(
         self, second: Observable[_T_out] | Iterable[_T_out], comparer: typing.Comparer[_T_out] | None = None
     ) -> Stream[bool]:
-        """Whether this and the other sequence have equal items and ends."""
+        """Emit whether this and the other sequence have equal items and ends."""
         return self.pipe(own.sequence_equal.sequence_equal(second, comparer))
 
 
 class ConnectableStream(Stream[_T], ConnectableObservable[_T]):  # pyright: ignore[reportIncompatibleMethodOverride]
-    """What `publish`, `replay` and `multicast` of a Stream give: it starts its one source at `connect()`."""
+    """The result of a Stream's `publish`, `replay` and `multicast`. It starts its single source on `connect()`."""
 
     def __init__(self, source: Observable[_T], subject: abc.SubjectBase[_T], *, name: str = "stream") -> None:
         ConnectableObservable.__init__(self, source, subject)  # pyright: ignore[reportUnknownMemberType]
@@ -309,10 +310,10 @@ class ConnectableStream(Stream[_T], ConnectableObservable[_T]):  # pyright: igno
         self.outside = None
 
     def _inside(self) -> ConnectableStream[_T]:
-        return self  # a copy would be connected apart
+        return self  # a copy would have a connection of its own
 
     def auto_connect(self, subscriber_count: int = 1) -> Stream[_T]:
-        """Connect once that many have subscribed, and stay connected."""
+        """Connect once this many subscribers have subscribed, and stay connected."""
         return self._adopt(super().auto_connect(subscriber_count))
 
 
@@ -322,7 +323,7 @@ class GroupedStream(  # pyright: ignore[reportIncompatibleMethodOverride]
     """One group of `group_by`.
 
     Attributes:
-        key: What its items have in common.
+        key: The key that all its items share.
     """
 
     def __init__(self, group: GroupedObservable[_Key, _T], *, name: str = "stream") -> None:
@@ -332,19 +333,19 @@ class GroupedStream(  # pyright: ignore[reportIncompatibleMethodOverride]
 
 
 def from_observable(source: Observable[_T], *, name: str = "stream") -> Stream[_T]:
-    """Any Observable as a Stream: awaitable, iterable, on an event loop and with its time operators there.
+    """Turn any Observable into a Stream, which is awaitable, iterable, and runs its time operators on an event loop.
 
     It adds no layer: the Stream subscribes the way `source` does.
 
     Args:
         source: An Observable, such as `rx.merge(...)`.
-        name: What reports about this stream call it.
+        name: The stream's name in error reports.
 
     Returns:
-        A Stream; a connectable one for a connectable Observable; a Stream itself, as it is.
+        A Stream; for a connectable Observable, a connectable one. A Stream is returned as it is.
 
     Raises:
-        TypeError: For anything else than an Observable.
+        TypeError: `source` is not an Observable.
 
     Examples:
         >>> import reactivex as rx
@@ -363,13 +364,14 @@ def from_observable(source: Observable[_T], *, name: str = "stream") -> Stream[_
 
 
 def create(read: Callable[[Sink[_T]], Coroutine[Any, Any, None]], *, name: str) -> Stream[_T]:
-    """A cold Stream fed by a coroutine: each subscription runs `read(sink)` in a task of its own.
+    """Create a cold Stream fed by a coroutine: each subscription runs `read(sink)` in its own task.
 
-    Returning completes the subscription, raising ends it with `on_error`, and disposing cancels the task.
+    When the coroutine returns, the subscription completes; when it raises, the subscription ends with `on_error`.
+    Disposing the subscription cancels the task.
 
     Args:
-        read: Feeds `sink.on_next`, and waits for `sink.gate` while that is closed.
-        name: What reports, and the task, call this stream.
+        read: Calls `sink.on_next` with each item, and waits for `sink.gate` while the gate is closed.
+        name: The stream's name in error reports, and the name of its tasks.
 
     Returns:
         A Stream that starts the coroutine on its subscription's loop.

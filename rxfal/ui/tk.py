@@ -82,7 +82,7 @@ class _TkWindow:
             # Never removed: tkinter can't remove one binding without removing all others for the same event.
             widget.bind("<Destroy>", _weakly(self), add="+")
         except tkinter.TclError as error:
-            raise RuntimeError(f"on_tk was given a widget that is destroyed: {error}") from error
+            raise RuntimeError(f"on_tk was given a widget that has been destroyed: {error}") from error
 
     def post(self, callback: Callable[[], None]) -> None:
         if self._is_gone:
@@ -92,8 +92,8 @@ class _TkWindow:
     def enter(self, on_gone: Callable[[], None]) -> Callable[[], None]:
         if threading.get_ident() != self._thread:
             raise RuntimeError(
-                "a stream with on_tk is subscribed to on Tk's thread: put on_tk behind whatever subscribes again, "
-                "such as retry"
+                "a stream with on_tk must be subscribed on Tk's thread: put on_tk after any operator that subscribes "
+                "again, such as retry"
             )
         if self._is_gone:
             raise RuntimeError("the widget is destroyed")

@@ -50,7 +50,7 @@ def test_a_count_below_1_is_out_of_range(operator: Callable[[Any], Any], count: 
 )
 def test_a_time_is_finite_and_above_0(operator: Callable[[Any], Any]):
     for wrong in (-1, -0.5, NAN, INF, 1e300, timedelta(-1)):
-        with pytest.raises(ArgumentOutOfRangeException, match="is a time above 0"):
+        with pytest.raises(ArgumentOutOfRangeException, match="is a finite time above 0"):
             operator(wrong)
     for wrong in ("1", [1]):
         with pytest.raises(TypeError, match="is in seconds, or a timedelta, not"):

@@ -242,7 +242,7 @@ async def test_an_exception_behind_it_reaches_the_consumer():
 
 def test_what_is_no_time_is_refused_at_the_call():
     for wrong in (0, -1, float("nan"), float("inf")):
-        with pytest.raises(ValueError, match="seconds is a time above 0"):
+        with pytest.raises(ValueError, match="seconds is a finite time above 0"):
             ops.keep_alive(wrong, "still")
     with pytest.raises(TypeError, match="seconds is in seconds, or a timedelta"):
         ops.keep_alive("1", "still")  # pyright: ignore[reportArgumentType]

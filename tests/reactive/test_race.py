@@ -152,7 +152,7 @@ def test_a_wrong_argument_is_an_error_at_the_call():
     with pytest.raises(TypeError, match="hedge takes an Observable, not int"):
         hedge(5, after=1)  # pyright: ignore[reportArgumentType]
     for wrong in (0, -1, float("nan"), float("inf")):
-        with pytest.raises(ValueError, match="after is a time above 0"):
+        with pytest.raises(ValueError, match="after is a finite time above 0"):
             hedge(rx.never(), after=wrong)
     with pytest.raises(TypeError, match="after is in seconds"):
         hedge(rx.never(), after="1")  # pyright: ignore[reportArgumentType]
@@ -463,9 +463,9 @@ def test_a_value_that_is_an_exception_is_the_error_of_its_item():
 def test_errors_as_items_need_tags_and_a_word_that_is_known():
     with pytest.raises(TypeError, match="errors='items' needs tags"):
         merge(rx.never(), errors="items")  # pyright: ignore[reportCallIssue]
-    with pytest.raises(ValueError, match="errors is 'end' or 'items', not 'item'; a stream"):
+    with pytest.raises(ValueError, match="errors is 'end' or 'items', not 'item'; to tag"):
         merge(a=rx.never(), errors="item")  # pyright: ignore[reportCallIssue, reportArgumentType]
-    with pytest.raises(ValueError, match="a stream tagged so goes into a mapping"):
+    with pytest.raises(ValueError, match="to tag a stream 'errors', use a mapping"):
         merge(errors=rx.never())  # pyright: ignore[reportCallIssue, reportArgumentType]
     assert list(merge({"errors": rx.of(1)})) == [("errors", 1)]
     assert list(race(errors=rx.of(1))) == [("errors", 1)]

@@ -1,6 +1,6 @@
-"""rxfal's own operators, one to a file, and its versions of reactivex's. Users import them from `rxfal.operators`.
+"""rxfal's own operators, one per file, and its versions of reactivex's. Users import them from `rxfal.operators`.
 
-The files that the fluent methods of a `Stream` need are attributes here, loaded when they are first used.
+The modules that a `Stream`'s fluent methods need are attributes of this package and are loaded on first use.
 """
 
 from typing import TYPE_CHECKING

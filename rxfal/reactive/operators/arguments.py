@@ -1,6 +1,7 @@
-"""Checks of what operators are given, so that a wrong argument is an exception at the call and not at subscription.
+"""Check the arguments of operators, so that a wrong one raises at the call rather than at subscription.
 
-What is out of range raises reactivex's ArgumentOutOfRangeException, which is a ValueError; a wrong kind, TypeError.
+A value out of range raises reactivex's ArgumentOutOfRangeException, which is a ValueError. A wrong type raises
+TypeError.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from reactivex.scheduler.scheduler import Scheduler
 
 
 def check_count(name: str, value: Any) -> None:
-    """Refuse what is no whole number above 0."""
+    """Reject anything but a whole number above 0."""
     try:
         number = operator.index(value)
     except TypeError:
@@ -25,15 +26,15 @@ def check_count(name: str, value: Any) -> None:
 
 
 def check_number(name: str, value: Any) -> None:
-    """Refuse what is no number, and a negative one; infinity is fine."""
+    """Reject anything but a number of 0 or more. Infinity is allowed."""
     if not isinstance(value, int | float):
         raise TypeError(f"{name} is a number, not {value!r}")
-    if not value >= 0:  # as it stands: NaN is refused too
+    if not value >= 0:  # written this way round so that NaN is rejected too
         raise ArgumentOutOfRangeException(f"{name} is 0 or more, not {value!r}")
 
 
 def check_span(name: str, value: Any) -> None:
-    """Refuse what is no time above 0, in seconds or as a timedelta, or more than a timedelta holds."""
+    """Reject anything but a time above 0, in seconds or as a timedelta, that fits in a timedelta."""
     if not isinstance(value, int | float | timedelta):
         raise TypeError(f"{name} is in seconds, or a timedelta, not {value!r}")
     try:
@@ -41,17 +42,17 @@ def check_span(name: str, value: Any) -> None:
     except (ValueError, OverflowError):  # NaN, infinity
         in_range = False
     if not in_range:
-        raise ArgumentOutOfRangeException(f"{name} is a time above 0, with an end; not {value!r}")
+        raise ArgumentOutOfRangeException(f"{name} is a finite time above 0, not {value!r}")
 
 
 def check_function(name: str, value: Any) -> None:
-    """Refuse what can't be called."""
+    """Reject what isn't callable."""
     if not callable(value):
         raise TypeError(f"{name} is a function, not {value!r}")
 
 
 def check_predicate(name: str, value: Any) -> None:
-    """Refuse what can't be called, and an async function."""
+    """Reject what isn't callable, and async functions."""
     check_function(name, value)
     if inspect.iscoroutinefunction(value):
-        raise TypeError(f"{name} is an async function, and the coroutine that it gives would always count as true")
+        raise TypeError(f"{name} is an async function, whose coroutine would always count as true")

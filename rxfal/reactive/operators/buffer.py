@@ -1,4 +1,4 @@
-"""The buffers, with a list for each open buffer, where reactivex has a Subject and a subscription for each."""
+"""The buffer operators. Each open buffer is just a list, where reactivex needs a Subject and a subscription."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ _T = TypeVar("_T")
 def buffer(
     boundaries: Observable[Any] | None = None, *, count: int | None = None, seconds: float | None = None
 ) -> Callable[[Observable[_T]], Observable[list[_T]]]:
-    """Collect items into lists: until another Observable emits, by count, by time, or by whichever comes first.
+    """Collect items into lists: until another Observable emits, by count, by time, or by count or time.
 
-    Items in an open buffer are emitted when the source (or `boundaries`) completes, and dropped when it fails.
+    The items in an open buffer are emitted when the source (or `boundaries`) completes, and dropped if it fails.
 
         --1--2--3--4--5--|
           buffer(count=2)
         -----12----34----(5|)
 
     Args:
-        boundaries: Each of its items closes a buffer, empty ones too; its end ends the result.
-        count: Items in a full buffer.
-        seconds: Time that a buffer is open for; one without items is emitted empty.
+        boundaries: Each of its items closes a buffer, even an empty one. When it ends, so does the result.
+        count: The number of items in a full buffer.
+        seconds: How long a buffer stays open. A buffer without items is emitted as an empty list. With `count` too,
+            whichever limit comes first closes the buffer.
 
     Returns:
         An operator.
 
     Raises:
-        TypeError: Without any of the three, or with `boundaries` and another; for a `count` or `seconds` of a wrong
-            kind.
-        ValueError: For a `count` below 1, or `seconds` that are not above 0.
+        TypeError: None of the three is given, or `boundaries` together with another; or one has a wrong type.
+        ValueError: `count` is below 1, or `seconds` is not above 0.
 
     Examples:
         >>> import reactivex as rx
@@ -52,7 +52,7 @@ def buffer(
     """
     if boundaries is not None:
         if not isinstance(boundaries, Observable):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError(f"boundaries is an Observable, not {boundaries!r}; a number goes in as count= or seconds=")
+            raise TypeError(f"boundaries is an Observable, not {boundaries!r}; pass a number as count= or seconds=")
         if count is not None or seconds is not None:
             raise TypeError("buffer takes boundaries, or count= and seconds=, not both")
         return _buffer_with_boundaries(boundaries)
@@ -65,22 +65,22 @@ def buffer(
 
 
 def buffer_with_count(count: int, skip: int | None = None) -> Callable[[Observable[_T]], Observable[list[_T]]]:
-    """Collect items into lists of `count`; each list starts `skip` items after the one before.
+    """Collect items into lists of `count`; each list starts `skip` items after the previous one.
 
         --1--2--3--4--5--|
           buffer_with_count(2)
         -----12----34----(5|)
 
     Args:
-        count: Items in a full buffer.
-        skip: Items from the start of one buffer to the start of the next. Left out, `count`.
+        count: The number of items in a full buffer.
+        skip: The number of items from the start of one buffer to the start of the next; by default, `count`.
 
     Returns:
-        An operator. Lists that were not full at the end are emitted before it, empty ones are not.
+        An operator. When the source ends, partly filled lists are emitted before the end, but not empty ones.
 
     Raises:
-        ArgumentOutOfRangeException: For a `count` or `skip` below 1.
-        TypeError: For one that is no whole number.
+        ArgumentOutOfRangeException: `count` or `skip` is below 1.
+        TypeError: One of them is not a whole number.
 
     Examples:
         >>> import reactivex as rx
@@ -107,7 +107,7 @@ def buffer_with_count(count: int, skip: int | None = None) -> Callable[[Observab
 
 
 class _CountObserver(OperatorObserver[_T]):
-    """Fills one list after the other."""
+    """Fills one list after another."""
 
     __slots__ = ("_count", "_items")
 
@@ -142,24 +142,24 @@ def buffer_with_time(
     timeshift: typing.RelativeTime | None = None,
     scheduler: abc.SchedulerBase | None = None,
 ) -> Callable[[Observable[_T]], Observable[list[_T]]]:
-    """Collect items into lists by time; each list starts `timeshift` after the one before.
+    """Collect items into lists by time; each list starts `timeshift` after the previous one.
 
         --1--2-----3--|
           buffer_with_time(5)
         -----12---[]--(3|)
 
     Args:
-        timespan: Seconds (or a `timedelta`) that a buffer is open for.
-        timeshift: Seconds from the start of one buffer to the start of the next. Left out, `timespan`.
-        scheduler: Where the timer runs. Left out, the subscription's scheduler, else an event loop; never a thread.
+        timespan: How long a buffer stays open, in seconds or as a `timedelta`.
+        timeshift: The time from the start of one buffer to the start of the next; by default, `timespan`.
+        scheduler: Runs the timer. By default, the subscription's scheduler, otherwise an event loop; never a thread.
 
     Returns:
-        An operator. A buffer without items is emitted empty, but not to a consumer that is full; open ones are
+        An operator. A buffer without items is emitted as an empty list, unless the consumer is full. Open buffers are
         emitted when the source completes.
 
     Raises:
-        ArgumentOutOfRangeException: For a time that is not above 0.
-        TypeError: For what is no time.
+        ArgumentOutOfRangeException: A time is not above 0.
+        TypeError: An argument is not a time.
 
     Examples:
         >>> import reactivex as rx
@@ -181,7 +181,7 @@ def buffer_with_time(
             if shift != span:
                 shifting = rx_ops.buffer_with_time(timespan, timeshift, timing)(source)
                 return shifting.subscribe(observer, scheduler=scheduler_)
-            lock = threading.RLock()  # the timer's thread and the source's may be two
+            lock = threading.RLock()  # the timer and the source may be on different threads
             timer = SerialDisposable()
             clock = clock_of(timing)
             items: list[_T] = []
@@ -217,24 +217,24 @@ def buffer_with_time(
 def buffer_with_time_or_count(
     timespan: typing.RelativeTime, count: int, scheduler: abc.SchedulerBase | None = None
 ) -> Callable[[Observable[_T]], Observable[list[_T]]]:
-    """Collect items into lists that close when they are full or old, whichever comes first.
+    """Collect items into lists that close when they are full or their time is up, whichever comes first.
 
         --1-2-3-------4--|
           buffer_with_time_or_count(5, 2)
         ----12---3----4--(|)
 
     Args:
-        timespan: Seconds (or a `timedelta`) that a buffer is open for.
-        count: Items in a full buffer.
-        scheduler: Where the timer runs. Left out, the subscription's scheduler, else an event loop; never a thread.
+        timespan: How long a buffer stays open, in seconds or as a `timedelta`.
+        count: The number of items in a full buffer.
+        scheduler: Runs the timer. By default, the subscription's scheduler, otherwise an event loop; never a thread.
 
     Returns:
-        An operator. A buffer without items is emitted empty, but not to a consumer that is full; the open one is
+        An operator. A buffer without items is emitted as an empty list, unless the consumer is full. The open buffer is
         emitted when the source completes.
 
     Raises:
-        ArgumentOutOfRangeException: For a time that is not above 0, or a `count` below 1.
-        TypeError: For what is no time, or no whole number.
+        ArgumentOutOfRangeException: `timespan` is not above 0, or `count` is below 1.
+        TypeError: `timespan` is not a time, or `count` is not a whole number.
 
     Examples:
         >>> import reactivex as rx
@@ -251,7 +251,7 @@ def buffer_with_time_or_count(
             observer: abc.ObserverBase[list[_T]], scheduler_: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
             timing = loop_scheduler(scheduler, scheduler_)
-            lock = threading.RLock()  # the timer's thread and the source's may be two
+            lock = threading.RLock()  # the timer and the source may be on different threads
             timer = SerialDisposable()
             items: list[_T] = []
 
@@ -264,7 +264,7 @@ def buffer_with_time_or_count(
                 observer.on_next(full)
                 opened = clock()
 
-            def look(*_: Any) -> None:  # one timer, whatever closes the buffers: it looks how old the open one is
+            def look(*_: Any) -> None:  # a single timer, whatever closes the buffers: it checks the open one's age
                 nonlocal opened
                 with lock:
                     remaining = opened + span - clock()
@@ -297,7 +297,7 @@ def buffer_with_time_or_count(
 
 
 def _is_full(scheduler: abc.SchedulerBase | None) -> bool:
-    """Whether a consumer paused its sources: it would get an empty list at each interval, and keep them all."""
+    """Return whether the consumer has paused its sources. It would otherwise pile up an empty list per interval."""
     return isinstance(scheduler, LoopScheduler) and scheduler.gate.closed
 
 
@@ -306,7 +306,7 @@ def _buffer_with_boundaries(boundaries: Observable[Any]) -> Callable[[Observable
         def subscribe(
             observer: abc.ObserverBase[list[_T]], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            lock = threading.RLock()  # the boundaries' thread and the source's may be two
+            lock = threading.RLock()  # the boundaries and the source may be on different threads
             items: list[_T] = []
 
             def on_next(value: _T) -> None:

@@ -1,4 +1,4 @@
-"""`conflate`: a slow consumer gets what is newest when it asks."""
+"""`conflate`: give a slow consumer the newest item when it asks for one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rxfal.reactive.scheduler import LoopScheduler
 
 from .arguments import check_function
 
-_T = TypeVar("_T", bound=Any)  # where mypy does not know what goes into a lambda, it looks at the bound
+_T = TypeVar("_T", bound=Any)  # if mypy can't infer a lambda's argument, it uses the bound
 
 _NOTHING: Any = object()
 
@@ -28,11 +28,11 @@ def conflate() -> Callable[[Observable[_T]], Observable[_T]]: ...
 @overload
 def conflate(merge: Callable[[_T, _T], _T] | None) -> Callable[[Observable[_T]], Observable[_T]]: ...
 def conflate(merge: Callable[[_T, _T], _T] | None = None) -> Callable[[Observable[_T]], Observable[_T]]:
-    """Keep only the newest item while the consumer is busy, or all of them merged into one.
+    """While the consumer is busy, keep only the newest item, or all items merged into one.
 
-    For a consumer that is slower than its source and wants no old news: pictures that sharpen, a text so far. `map` and
-    `filter` may stand behind it. (`throttle_latest` goes by the clock; without either, an iterator gets 256 items that
-    were new once.)
+    Use it when a consumer is slower than its source and only cares about the latest state: images that sharpen, the
+    text so far. `map` and `filter` may come after it. (`throttle_latest` goes by the clock. With neither, an iterator
+    first has to work through up to 256 outdated items.)
 
         -1-2-3-4-5-6-|
           conflate()
@@ -42,18 +42,18 @@ def conflate(merge: Callable[[_T, _T], _T] | None = None) -> Callable[[Observabl
     Ends
     when: the source ends, after the item that was kept. Cancels when: disposed.
 
-    The consumer is an iterator (`async for`, `for`, `.blocking()`), or `on_thread` and its kind behind this. Plain
-    callbacks and `await` have no queue, so every item passes.
+    The consumer is an iterator (`async for`, `for`, `.blocking()`), or a later `on_thread` or similar operator. Plain
+    callbacks and `await` have no queue, so for them every item passes.
 
     Args:
-        merge: Makes one item of the one that is kept and a new one, so that nothing is lost: `operator.add` for deltas.
-            Left out, the new one takes the place. What it raises ends the stream.
+        merge: Combines the kept item and a new one into one item, so that nothing is lost, such as `operator.add` for
+            deltas. By default, the new item replaces the kept one. If it raises, the stream ends with that error.
 
     Returns:
         An operator. It holds one item.
 
     Raises:
-        TypeError: For a `merge` that can't be called.
+        TypeError: `merge` isn't callable.
 
     Examples:
         >>> import operator, reactivex as rx
@@ -67,11 +67,11 @@ def conflate(merge: Callable[[_T, _T], _T] | None = None) -> Callable[[Observabl
     def conflate_(source: Observable[_T]) -> Observable[_T]:
         def subscribe(observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
             if not isinstance(scheduler, LoopScheduler) or scheduler.consumer is None:
-                return source.subscribe(observer, scheduler=scheduler)  # nobody here can ask
+                return source.subscribe(observer, scheduler=scheduler)  # no one here can ask
             asking = scheduler.consumer.asking
             if asking is None:
                 return source.subscribe(observer, scheduler=scheduler)
-            # The source has a gate of its own, which nobody closes.
+            # The source gets its own gate, which no one closes.
             newest = _Newest(observer, asking, merge, scheduler)
             upstream = LoopScheduler(scheduler.loop, consumer=newest)
             asking.add_listener(newest.asked)
@@ -84,7 +84,7 @@ def conflate(merge: Callable[[_T, _T], _T] | None = None) -> Callable[[Observabl
 
 
 class _Newest(OperatorObserver[_T]):
-    """Keeps an item until the consumer asks. To what is above it, it is the consumer itself."""
+    """Keeps an item until the consumer asks. For everything upstream, this object is the consumer."""
 
     __slots__ = ("_asking", "_downstream", "_kept", "_lock", "_merge")
 
@@ -98,8 +98,8 @@ class _Newest(OperatorObserver[_T]):
         super().__init__(observer)
         self._asking = asking
         self._merge = merge
-        self._downstream = self._scheduler = scheduler  # whose consumer is told of what breaks on the way to it
-        self._lock = threading.RLock()  # the consumer's thread and the source's may be two
+        self._downstream = self._scheduler = scheduler  # its consumer is told what breaks downstream
+        self._lock = threading.RLock()  # the consumer and the source may be on different threads
         self._kept: Any = _NOTHING
 
     @property
@@ -135,7 +135,7 @@ class _Newest(OperatorObserver[_T]):
             self._downstream.consumer.on_loop_end(error)
 
     def asked(self) -> None:
-        """Give what is kept, on the loop: what stands behind this runs where the items do."""
+        """Deliver the kept item on the loop, so that everything downstream runs on the items' own thread."""
         loop = self._downstream.loop
         if running_loop() is loop:
             self._give()
@@ -144,7 +144,7 @@ class _Newest(OperatorObserver[_T]):
             if self._kept is _NOTHING:
                 return
         with suppress(RuntimeError):  # the loop is closed
-            loop.call_soon_threadsafe(self._give)  # at once, not `call_on`: the consumer's thread waits for it
+            loop.call_soon_threadsafe(self._give)  # now, not with `call_on`: the consumer's thread is waiting
 
     def _give(self) -> None:
         with self._lock:
@@ -152,7 +152,7 @@ class _Newest(OperatorObserver[_T]):
                 value, self._kept = self._kept, _NOTHING
                 try:
                     self._on_next(value)
-                except BaseException as error:  # not the source's business, which did not call this
+                except BaseException as error:  # the source didn't make this call, so don't raise into it
                     self.on_error(cast(Exception, error))
                     if not isinstance(error, Exception):
                         raise

@@ -1,4 +1,4 @@
-"""`delay` that ends with an error when its scheduler raises, where reactivex's would say nothing more."""
+"""A `delay` that ends with an error if its scheduler raises; reactivex's would just go silent."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ _T = TypeVar("_T")
 def delay(
     duetime: typing.AbsoluteOrRelativeTime, scheduler: abc.SchedulerBase | None = None
 ) -> Callable[[Observable[_T]], Observable[_T]]:
-    """Hand each item, and the end, on later; an error at once.
+    """Pass on each item and the end after a delay, but an error at once.
 
-    What is on its way is kept in a queue without a bound.
+    Delayed items wait in an unbounded queue.
 
         --1--2--3--|
           delay(2)
         ----1--2--3--|
 
     Args:
-        duetime: Seconds or a `timedelta` that each item is late; or a `datetime` at which the first one comes.
-        scheduler: Where the timer runs. Left out, the subscription's scheduler. What it raises ends the stream.
+        duetime: The delay in seconds or as a `timedelta`, or a `datetime` at which the first item is emitted.
+        scheduler: Runs the timer; by default, the subscription's scheduler. If it raises, the stream ends with that
+            error.
 
     Returns:
         An operator.

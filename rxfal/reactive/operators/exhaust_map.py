@@ -1,4 +1,4 @@
-"""`exhaust_map`: one inner stream at a time, and nothing else until it has ended."""
+"""`exhaust_map`: run one inner stream at a time, and ignore other items until it has ended."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reactivex.internal.utils import is_future
 
 from rxfal.reactive.observer import subscribe_within
 
-_T = TypeVar("_T", bound=Any)  # where mypy does not know what goes into a lambda, it looks at the bound
+_T = TypeVar("_T", bound=Any)  # if mypy can't infer a lambda's argument, it uses the bound
 _R = TypeVar("_R")
 
 _Inner: TypeAlias = Observable[_R] | typing.AnyFuture[_R] | Iterable[_R]
@@ -31,9 +31,10 @@ def exhaust_map(
 def exhaust_map(
     project: Callable[[Any], _Inner[Any]] | _Inner[Any],
 ) -> Callable[[Observable[Any]], Observable[Any]]:
-    """Turn an item into a stream and emit what that emits; items that come while it runs are dropped.
+    """Turn an item into a stream and emit that stream's items; drop items that arrive while it is running.
 
-    For clicks on a button while its answer still streams. (`switch_map` ends the answer and starts the next one.)
+    Use it for clicks on a button while an answer is still streaming. (`switch_map` would cancel the answer and start
+    the next one.)
 
         --1-----2--------3-----|
           exhaust_map(lambda n: n to n*10, n*10+1, ...)
@@ -43,14 +44,14 @@ def exhaust_map(
     have ended, or one of them fails. Cancels when: disposed; the source and the inner stream end.
 
     Args:
-        project: Gets an item and gives an Observable, a future or an iterable; or one of these, for every item. What it
-            raises ends the stream.
+        project: Takes an item and returns an Observable, a future or an iterable. It may also be one of these itself,
+            to use for every item. If it raises, the stream ends with that error.
 
     Returns:
         An operator.
 
     Raises:
-        TypeError: For a `project` that is none of this.
+        TypeError: `project` is none of these.
 
     Examples:
         >>> import reactivex as rx
@@ -67,7 +68,7 @@ def exhaust_map(
         def subscribe(
             observer: abc.ObserverBase[Any], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            lock = threading.RLock()  # the source's thread and the inner stream's may be two
+            lock = threading.RLock()  # the source and the inner stream may be on different threads
             inner = SerialDisposable()
             is_running = False
             is_over = False

@@ -1,6 +1,6 @@
-"""`group_by` and the windows, whose items are Streams: each can be awaited, iterated and piped like its source.
+"""`group_by` and the window operators, whose items are Streams that can be awaited, iterated and piped.
 
-Over a plain Observable they are reactivex's own, and their items plain Observables.
+Applied to a plain Observable, they are reactivex's own operators, and their items are plain Observables.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`keep_alive`: something to say while the source says nothing."""
+"""`keep_alive`: emit something while the source is silent."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ _I = TypeVar("_I")
 def keep_alive(
     seconds: typing.RelativeTime, item: _I, scheduler: abc.SchedulerBase | None = None
 ) -> Callable[[Observable[_T]], Observable[_T | _I]]:
-    """Emit `item` whenever that many seconds brought nothing else, until the source ends.
+    """Emit `item` whenever nothing has been emitted for a given time, until the source ends.
 
-    For connections that are cut when they are silent, and for people who wonder whether anything still happens.
+    Use it for connections that are cut when they go silent, and for users who wonder whether anything is still
+    happening.
 
         --1----------2--|
           keep_alive(4, "x")
@@ -35,15 +36,16 @@ def keep_alive(
     is full; no silence is counted then. Ends when: the source ends. Cancels when: disposed.
 
     Args:
-        seconds: The silence, in seconds or as a `timedelta`.
-        item: What is emitted after it.
-        scheduler: Where the timer runs. Left out, the subscription's scheduler, else an event loop; never a thread.
+        seconds: The length of the silence, in seconds or as a `timedelta`.
+        item: The item to emit after each silence.
+        scheduler: Runs the timer. By default, the subscription's scheduler, otherwise an event loop; never a thread.
 
     Returns:
         An operator. It has one timer.
 
     Raises:
-        ArgumentOutOfRangeException: For a time that is not above 0.
+        ArgumentOutOfRangeException: `seconds` is not above 0.
+        TypeError: `seconds` is not a time.
 
     Examples:
         >>> import reactivex as rx
@@ -62,7 +64,7 @@ def keep_alive(
             timing = loop_scheduler(scheduler, scheduler_)
             gate = scheduler_.gate if isinstance(scheduler_, LoopScheduler) else None
             clock = clock_of(timing) if gate is None or timing is not scheduler_ else gate.clock
-            lock = threading.RLock()  # the timer's thread and the source's may be two
+            lock = threading.RLock()  # the timer and the source may be on different threads
             since = clock()
 
             def emit(value: Any) -> None:

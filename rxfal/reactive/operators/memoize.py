@@ -1,4 +1,4 @@
-"""`memoize`: one answer for all who want it, now or later."""
+"""`memoize`: share one answer with all subscribers, now or later."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _T = TypeVar("_T")
 def memoize(
     ttl: float | None = None, scheduler: abc.SchedulerBase | None = None
 ) -> Callable[[Observable[_T]], Observable[_T]]:
-    """One request for all subscribers, early or late; each gets the whole answer from its start.
+    """Make one request for all subscribers, early or late; each gets the whole answer from the start.
 
-    An error goes to those who listen, and is not kept. When the last subscriber leaves before the end, or the event
-    loop of the request ends, the request is ended and forgotten. The next subscriber then starts a new one. An answer
-    that is whole is replayed on any loop, and held in memory for as long as the result is.
+    An error goes to the current subscribers and is not kept. If the last subscriber leaves before the end, or the
+    request's event loop ends, the request is cancelled and forgotten; the next subscriber then starts a new one. A
+    complete answer can be replayed on any loop. It stays in memory as long as the result does.
 
         --1--2--|
           memoize()
@@ -40,14 +40,15 @@ def memoize(
     full. Ends when: the source ends. Cancels when: the last subscriber leaves before that.
 
     Args:
-        ttl: Seconds after its end for which an answer is replayed. Left out, always.
-        scheduler: Whose clock counts them. Left out, the system's.
+        ttl: How many seconds after its end an answer is replayed; by default, forever.
+        scheduler: Provides the clock for `ttl`; by default, the system clock.
 
     Returns:
-        An operator, whose result may be subscribed to as often as you like.
+        An operator. You can subscribe to its result as often as you like.
 
     Raises:
-        TypeError, ArgumentOutOfRangeException: For a `ttl` that is no number of seconds.
+        TypeError: `ttl` is not a number.
+        ArgumentOutOfRangeException: `ttl` is below 0.
 
     Examples:
         >>> import reactivex as rx
@@ -64,7 +65,7 @@ def memoize(
 
 
 class _Memory(Shared[_T]):
-    """A shared source whose items are written down, so that who comes late can read what came before."""
+    """A shared source that records its items, so that late subscribers can read the earlier ones."""
 
     def __init__(self, source: Observable[_T], ttl: float | None, scheduler: abc.SchedulerBase | None) -> None:
         super().__init__(source)
@@ -92,7 +93,7 @@ class _Memory(Shared[_T]):
 
 
 class _Request(Connection[_T]):
-    """A connection that writes down what comes, for its members to read."""
+    """A connection that records its items for its members to read."""
 
     __slots__ = ("items",)
 
@@ -111,7 +112,7 @@ class _Request(Connection[_T]):
 
 
 class _Answer:
-    """A whole answer, and until when it is replayed."""
+    """A complete answer, and when it expires."""
 
     def __init__(self, items: list[Any], expires: float) -> None:
         self.items = items
@@ -125,12 +126,12 @@ class _Answer:
 class _Reading(abc.ObserverBase[_T]):
     """One subscriber, and how far it has read.
 
-    What is read is handed on where it comes, in the thread of the source; what had come before, and what waited for the
-    subscriber's gate, on the subscriber's own loop.
+    A new item is passed on at once, on the source's thread. Items from before the subscription, and items that had to
+    wait for the subscriber's gate, are passed on on the subscriber's own loop.
 
     Attributes:
-        items: What has come so far; it grows.
-        end: What is told after the last of them, once it is known.
+        items: The items so far; this list grows.
+        end: The end to pass on after the last item, once it is known.
     """
 
     def __init__(self, observer: abc.ObserverBase[_T], scheduler: LoopScheduler | None) -> None:
@@ -138,18 +139,18 @@ class _Reading(abc.ObserverBase[_T]):
         self.end: Notification[_T] | None = None
         self._observer = observer
         self._scheduler = scheduler
-        self._lock = threading.RLock()  # the source's thread and that of the subscriber's loop may be two
+        self._lock = threading.RLock()  # the source and the subscriber's loop may be on different threads
         self._position = 0
         self._is_stopped = False
 
     def begin(self) -> None:
-        """Read from the start, and from now on whenever something comes or the consumer has room."""
+        """Read from the start, and again whenever an item comes or the consumer has room."""
         if self._scheduler is not None:
             self._scheduler.gate.add_listener(self._gate_moved)
         self._read_at_home()
 
     def stop(self) -> None:
-        """Read no more."""
+        """Stop reading."""
         self._is_stopped = True
         if self._scheduler is not None:
             self._scheduler.gate.remove_listener(self._gate_moved)
@@ -180,7 +181,7 @@ class _Reading(abc.ObserverBase[_T]):
                 call_on(self._scheduler.loop, self._read)
 
     def _read(self) -> None:
-        """Hand on what there is room for, and then the end."""
+        """Pass on as many items as there is room for, and then the end."""
         with self._lock:
             while self._position < len(self.items):
                 if self._is_stopped or self._is_full():

@@ -1,4 +1,4 @@
-"""`observe_on` that ends with an error when its scheduler raises, where reactivex's would say nothing more."""
+"""An `observe_on` that ends with an error if its scheduler raises; reactivex's would just go silent."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _T = TypeVar("_T")
 
 
 def observe_on(scheduler: abc.SchedulerBase) -> Callable[[Observable[_T]], Observable[_T]]:
-    """Hand the items, and the end, on by a scheduler.
+    """Pass the items and the end on through a scheduler.
 
-    What waits for the scheduler is kept in a queue without a bound; `ops.on_thread` and `ops.on_loop` have one.
+    Items wait for the scheduler in an unbounded queue. `ops.on_thread` and `ops.on_loop` have bounded ones.
 
         --1--2--3--|
           observe_on(scheduler)
         --1--2--3--|          (each on the scheduler)
 
     Args:
-        scheduler: Where `on_next`, `on_error` and `on_completed` are to be called. What it raises ends the stream.
+        scheduler: Runs `on_next`, `on_error` and `on_completed`. If it raises, the stream ends with that error.
 
     Returns:
         An operator.

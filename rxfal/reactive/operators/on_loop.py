@@ -1,4 +1,4 @@
-"""`on_loop`: items cross to another event loop, whatever thread they come from."""
+"""`on_loop`: deliver items on another event loop, whatever thread they come from."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ _T = TypeVar("_T")
 def on_loop(
     loop: asyncio.AbstractEventLoop, *, buffer_size: int = BUFFER_SIZE
 ) -> Callable[[Observable[_T]], Observable[_T]]:
-    """Hand the items, and the end, to an event loop, in order and from any thread.
+    """Deliver the items and the end on an event loop, in order and from any thread.
 
-    Nothing blocks, and nothing is lost: the sources pause when `buffer_size` items wait for the loop.
-    (reactivex's AsyncIOScheduler, given to `observe_on`, does not wake a loop from another thread; its thread-safe
-    version can block.) An item that finds the loop closed ends the subscription.
+    Nothing blocks and nothing is lost: the sources pause while `buffer_size` items are waiting for the loop. If the
+    loop turns out to be closed when an item arrives, the subscription ends. (With reactivex's AsyncIOScheduler,
+    `observe_on` doesn't wake a loop from another thread, and the thread-safe version can block.)
 
         --1--2--3--|
           on_loop(loop)
         --1--2--3--|          (each at the next turn of the loop)
 
     Args:
-        loop: Where `on_next`, `on_error` and `on_completed` are to be called.
-        buffer_size: Items that may wait for the loop before the sources are paused.
+        loop: The event loop on which `on_next`, `on_error` and `on_completed` are called.
+        buffer_size: How many items may wait for the loop before the sources pause.
 
     Returns:
         An operator.
 
     Raises:
-        TypeError: For something that is no event loop.
-        ValueError: For a `buffer_size` below 1.
+        TypeError: `loop` is not an event loop.
+        ValueError: `buffer_size` is below 1.
 
     Examples:
         >>> import asyncio, reactivex as rx

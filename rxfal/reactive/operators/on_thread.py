@@ -1,4 +1,4 @@
-"""`on_thread`: items cross to a thread that takes callbacks, such as a user interface's."""
+"""`on_thread`: deliver items on a thread that accepts callbacks, such as a user interface's."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from rxfal.reactive.scheduler import LoopScheduler
 _T = TypeVar("_T")
 
 TURN = 0.008
-"""Seconds that one turn of the other thread delivers for, so that it has time for its own work between them."""
+"""How many seconds one turn may deliver items for, so that the thread has time for its own work between turns."""
 
 
 def on_thread(
     post: Callable[[Callable[[], None]], object], *, buffer_size: int = BUFFER_SIZE
 ) -> Callable[[Observable[_T]], Observable[_T]]:
-    """Hand the items, and the end, to a thread that takes callbacks, in order and from any thread.
+    """Deliver the items and the end on a thread that accepts callbacks, in order and from any thread.
 
-    Nothing blocks, and nothing is lost: the sources pause when `buffer_size` items wait for the thread. A turn delivers
-    for 8 ms at most, so that a flood leaves the thread time for its own work.
+    Nothing blocks and nothing is lost: the sources pause while `buffer_size` items are waiting for the thread. Each
+    delivery takes at most 8 ms, so a flood of items leaves the thread time for its own work.
 
         --1--2--3--|
           on_thread(post)
@@ -38,16 +38,16 @@ def on_thread(
     delivered any more.
 
     Args:
-        post: Has the thread call a function without arguments. It may be called from any thread, never blocks, and
-            raises RuntimeError when the thread is gone, which disposes the subscription.
-        buffer_size: Items that may wait for the thread before the sources are paused.
+        post: Makes the thread call a function without arguments. It must be callable from any thread, must never block,
+            and must raise RuntimeError if the thread is gone; that disposes the subscription.
+        buffer_size: How many items may wait for the thread before the sources pause.
 
     Returns:
         An operator.
 
     Raises:
-        TypeError: For a `post` that can't be called.
-        ValueError: For a `buffer_size` below 1.
+        TypeError: `post` isn't callable.
+        ValueError: `buffer_size` is below 1.
 
     Examples:
         >>> import queue, reactivex as rx
@@ -73,15 +73,14 @@ def on_thread(
 
 
 class Crossing(OperatorObserver[_T]):
-    """The queue between two threads, and the consumer of what is on the near side of it.
+    """The queue between two threads, and the consumer of everything upstream of it.
 
     Args:
-        observer: On the far side.
-        post: Has the far side's thread call a function.
-        size: Items that may wait.
-        scheduler: The subscription's.
-        is_there: Whether this is the far side's thread already; then nothing needs to wait.
-
+        observer: The observer on the target thread.
+        post: Makes the target thread call a function.
+        size: How many items may wait.
+        scheduler: The subscription's scheduler.
+        is_there: Returns whether this already is the target thread; then nothing needs to wait.
     """
 
     __slots__ = (
@@ -120,7 +119,7 @@ class Crossing(OperatorObserver[_T]):
             self._downstream = scheduler
 
     def upstream(self, scheduler: abc.SchedulerBase | None) -> abc.SchedulerBase | None:
-        """The scheduler for the near side, for the subscription's."""
+        """Return the scheduler to use upstream, given the subscription's."""
         return (
             LoopScheduler(scheduler.loop, scheduler.gate, self) if isinstance(scheduler, LoopScheduler) else scheduler
         )
@@ -163,7 +162,7 @@ class Crossing(OperatorObserver[_T]):
         waiting.append((callback, args))
         if self._gate is not None and len(waiting) >= self._size:
             self._gate.close(self)
-            if self._has_left or len(waiting) <= self._size // 2:  # meanwhile, on the other thread
+            if self._has_left or len(waiting) <= self._size // 2:  # emptied in the meantime by the other thread
                 self._gate.open(self)
         if not self._is_posted:
             self._post_turn()
@@ -172,28 +171,28 @@ class Crossing(OperatorObserver[_T]):
         self._is_posted = True
         try:
             self._post(self._deliver)
-        except RuntimeError as error:  # the other side is gone
+        except RuntimeError as error:  # the target thread is gone
             self.dispose()
             consumer = None if self._downstream is None else self._downstream.consumer
             if consumer is None:
                 return
             if consumer.is_pulling:
-                gone = TransportError("the thread or event loop that items were to cross to is gone", kind="cancelled")
+                gone = TransportError("the thread or event loop that should get the items is gone", kind="cancelled")
                 gone.__cause__ = error
                 consumer.on_error(gone)
             else:
                 consumer.dispose()
-        except Exception as error:  # a bug of `post`, and nothing can cross, not even the error
+        except Exception as error:  # a bug in `post`: nothing can cross, not even the error
             self.dispose()
             (self._on_error or self._unhandled)(error)
 
     def _deliver(self) -> None:
-        self._is_posted = False  # before the last look at `waiting`: what comes after that posts a turn of its own
+        self._is_posted = False  # reset before the last check of `waiting`: a later item posts its own turn
         until = time.monotonic() + TURN
         waiting = self._waiting
         try:
-            for _ in range(len(waiting)):  # what comes meanwhile waits for the next turn
-                if self._has_left:  # the other side is gone, or nobody wants the rest
+            for _ in range(len(waiting)):  # items that arrive meanwhile wait for the next turn
+                if self._has_left:  # the target thread is gone, or no one wants the rest
                     waiting.clear()
                 if not waiting or time.monotonic() > until:
                     break

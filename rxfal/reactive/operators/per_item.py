@@ -1,4 +1,4 @@
-"""`map` and `filter` with one call per item of their own, where reactivex on a Stream takes two."""
+"""`map` and `filter` with one call of overhead per item; on a Stream, reactivex's versions take two."""
 
 from __future__ import annotations
 
@@ -12,25 +12,26 @@ from rxfal.reactive.observer import OperatorObserver
 
 from .arguments import check_function, check_predicate
 
-_T = TypeVar("_T", bound=Any)  # where mypy does not know what goes into a lambda, it looks at the bound
+_T = TypeVar("_T", bound=Any)  # if mypy can't infer a lambda's argument, it uses the bound
 _R = TypeVar("_R")
 
 
 def map(mapper: typing.Mapper[_T, _R] | None = None) -> Callable[[Observable[_T]], Observable[_R]]:
-    """Turn each item into another.
+    """Transform each item with a function.
 
         --1--2--3--|
           map(lambda n: n * 10)
         --10-20-30-|
 
     Args:
-        mapper: Gets an item and gives what takes its place. What it raises ends the stream. Left out, items stay.
+        mapper: Takes an item and returns its replacement. If it raises, the stream ends with that error. By default,
+            items stay as they are.
 
     Returns:
         An operator.
 
     Raises:
-        TypeError: For what is no function.
+        TypeError: `mapper` isn't callable.
 
     Examples:
         >>> import reactivex as rx
@@ -55,20 +56,20 @@ def filter(predicate: type[bool]) -> Callable[[Observable[_R]], Observable[_R]]:
 @overload
 def filter(predicate: typing.Predicate[_T]) -> Callable[[Observable[_T]], Observable[_T]]: ...
 def filter(predicate: typing.Predicate[Any]) -> Callable[[Observable[_T]], Observable[_T]]:
-    """Let through the items for which the predicate holds.
+    """Emit only the items for which the predicate is true.
 
         --1--2--3--4--|
           filter(lambda n: n % 2)
         --1-----3-----|
 
     Args:
-        predicate: Gets an item and gives something true or false. What it raises ends the stream.
+        predicate: Takes an item and returns something true or false. If it raises, the stream ends with that error.
 
     Returns:
         An operator.
 
     Raises:
-        TypeError: For what is no function.
+        TypeError: `predicate` isn't callable, or is an async function.
 
     Examples:
         >>> import reactivex as rx

@@ -1,4 +1,4 @@
-"""`retry_backoff`: subscribe again to what may work the next time."""
+"""`retry_backoff`: subscribe again after an error that may not happen the next time."""
 
 from __future__ import annotations
 
@@ -30,33 +30,34 @@ def retry_backoff(
     after_items: bool = False,
     scheduler: abc.SchedulerBase | None = None,
 ) -> Callable[[Observable[_T]], Observable[_T]]:
-    """Subscribe again, after a growing pause, when the source fails with an error that says it is retryable.
+    """Subscribe again, after a growing pause, if the source fails with a retryable error.
 
-    The pause before attempt n + 1 is `wait_initial * wait_exp_base ** (n - 1)`, at most `wait_max`, plus a random part
-    of up to `wait_jitter`; and never less than the error's `retry_after`. Once an item has come an error is final,
-    unless `after_items`: a model that is asked again is paid for again.
+    The pause before attempt n + 1 is `wait_initial * wait_exp_base ** (n - 1)`, capped at `wait_max`, plus a random
+    jitter of up to `wait_jitter`. It is never shorter than the error's `retry_after`. Once an item has been emitted, an
+    error is final unless `after_items` is true, because calling a model again costs again.
 
         --#   --#   --1--2--|
           retry_backoff(attempts=3)
         --------------1--2--|
 
     Args:
-        attempts: How often to subscribe at most, the first time included.
-        on: Which errors to retry: a type, a tuple of types, or a predicate. Left out, those with a true `retryable`
-            attribute (every `FalError` has it).
-        wait_initial: Seconds of the first pause.
-        wait_max: Seconds of the longest pause, jitter and `retry_after` aside.
-        wait_exp_base: What each pause is longer by than the one before.
-        wait_jitter: Seconds of the random part, at most.
-        after_items: Whether to retry a source that had already emitted; its items come again.
-        scheduler: Where the pauses run. Left out, the subscription's scheduler, else an event loop; never a thread.
+        attempts: The maximum number of subscriptions, including the first.
+        on: Which errors to retry: a type, a tuple of types, or a predicate. By default, errors whose `retryable`
+            attribute is true (every `FalError` has this attribute).
+        wait_initial: The first pause, in seconds.
+        wait_max: The longest pause, in seconds, not counting jitter and `retry_after`.
+        wait_exp_base: The factor by which each pause is longer than the previous one.
+        wait_jitter: The maximum jitter, in seconds.
+        after_items: Whether to retry a source that has already emitted items; they will be emitted again.
+        scheduler: Times the pauses. By default, the subscription's scheduler, otherwise an event loop; never a thread.
 
     Returns:
-        An operator. When the attempts are used up, the last error goes on.
+        An operator. When all attempts are used up, the last error is passed on.
 
     Raises:
-        ValueError: For fewer than one attempt, and for negative numbers.
-        TypeError: For what is no number, and for an `on` that says nothing about exceptions.
+        ValueError: `attempts` is below 1, or a number is negative.
+        TypeError: A numeric option is not a number, or `on` is not a type of exception, a tuple of such types or a
+            function.
 
     Examples:
         >>> import reactivex as rx
@@ -92,12 +93,12 @@ def retry_backoff(
                 try:
                     is_final = attempt >= attempts or (has_items and not after_items) or not _matches(error, on)
                     seconds = 0.0 if is_final else pause(error)
-                except Exception as failure:  # the predicate's own, or a `retry_after` that is no number
+                except Exception as failure:  # from the predicate, or from a `retry_after` that isn't a number
                     error, is_final, seconds = failure, True, 0.0
                 if is_final:
                     observer.on_error(error)
                 else:
-                    waiting = SingleAssignmentDisposable()  # in its place first: the pause may be over before it is set
+                    waiting = SingleAssignmentDisposable()  # put in place first: the pause may end before it is set
                     current.disposable = waiting
                     waiting.disposable = timing.schedule_relative(seconds, start)
 
@@ -128,7 +129,7 @@ def _check_on(on: Any) -> None:
         for kind in cast("tuple[Any, ...]", on if isinstance(on, tuple) else (on,)):
             if not (isinstance(kind, type) and issubclass(kind, BaseException)):
                 raise TypeError(
-                    f"on is a type of exception, a tuple of such, or a function of an exception; not {on!r}"
+                    f"on is a type of exception, a tuple of such types, or a function of an exception, not {on!r}"
                 )
 
 

@@ -1,4 +1,4 @@
-"""`sequence_equal` that takes a Stream for the Observable it is, though it is iterable too."""
+"""A `sequence_equal` that treats a Stream as an Observable, although it is iterable too."""
 
 from __future__ import annotations
 
@@ -16,17 +16,19 @@ _T = TypeVar("_T")
 def sequence_equal(
     second: Observable[_T] | Iterable[_T], comparer: typing.Comparer[_T] | None = None
 ) -> Callable[[Observable[_T]], Observable[bool]]:
-    """Whether two sequences have equal items and ends; reactivex's own, which would iterate a second Stream and block.
+    """Emit whether two sequences have equal items and ends.
+
+    reactivex's own operator would iterate over a second Stream and block.
 
     Args:
         second: An Observable or an iterable.
-        comparer: Whether two items are equal; `==`, if left out.
+        comparer: Takes two items and returns whether they are equal; by default, `==`.
 
     Returns:
         An operator that emits one bool.
 
     Raises:
-        TypeError: For a `second` that is neither, or a `comparer` that is no function.
+        TypeError: `second` is neither an Observable nor an iterable, or `comparer` isn't callable.
 
     Examples:
         >>> import reactivex as rx
@@ -38,7 +40,7 @@ def sequence_equal(
         raise TypeError(f"second is an Observable or an iterable, not {second!r}")
     if comparer is not None:
         check_function("comparer", comparer)
-    if isinstance(second, Observable):  # a Stream is iterable too, and reactivex looks at that first
+    if isinstance(second, Observable):  # a Stream is iterable too, and reactivex checks for that first
         stream = second
         second = Observable(lambda observer, scheduler=None: stream.subscribe(observer, scheduler=scheduler))
     return ops.sequence_equal(second, comparer)

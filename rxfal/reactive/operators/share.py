@@ -1,4 +1,4 @@
-"""`share`: one subscription to the source for all present subscribers, with backpressure."""
+"""`share`: one subscription to the source for all current subscribers, with backpressure."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _T = TypeVar("_T")
 
 
 def share() -> Callable[[Observable[_T]], Observable[_T]]:
-    """One subscription to the source for all present subscribers: one request, however many listen.
+    """Share one subscription to the source among all current subscribers: one request, however many there are.
 
-    Starts with the first subscriber and is disposed when the last one leaves, as in reactivex; who comes after the
-    end gets the end. With backpressure, which reactivex's `share` has not: the source pauses while any present
-    subscriber is full, and goes on when that one has room again or leaves.
+    As in reactivex, it starts with the first subscriber and is disposed when the last one leaves. A subscriber that
+    comes after the end gets only the end. Unlike reactivex's `share`, it has backpressure: the source pauses while any
+    current subscriber is full, and resumes when that subscriber has room again or leaves.
 
     Returns:
-        An operator, whose result may be subscribed to as often as you like.
+        An operator. You can subscribe to its result as often as you like.
 
     Examples:
         >>> import reactivex as rx
@@ -42,11 +42,11 @@ def share() -> Callable[[Observable[_T]], Observable[_T]]:
 
 
 class Shared(Generic[_T]):
-    """A source and the state that it is in: idle (None), connected, or ended.
+    """A source and its state: idle (None), connected, or ended.
 
-    The first subscriber connects it, to an event loop of this process or to none; the last one that leaves makes it
-    idle; the source's end ends it for good. Its loop may end before it does, and a process may fork: then it is idle
-    again, subscribers that live elsewhere are told, and the next one connects anew.
+    The first subscriber connects it, to an event loop of this process or to none. When the last one leaves, it becomes
+    idle. When the source ends, it has ended for good. If its loop ends first, or the process forks, it becomes idle
+    again: subscribers on other loops are notified, and the next subscriber connects anew.
     """
 
     def __init__(self, source: Observable[_T]) -> None:
@@ -81,19 +81,19 @@ class Shared(Generic[_T]):
         return Disposable(partial(state.leave, member))
 
     def connection(self, scheduler: abc.SchedulerBase | None) -> Connection[_T]:
-        """A connection for the first subscriber, which has this scheduler."""
+        """Create the connection for the first subscriber, which has this scheduler."""
         return Connection(self, scheduler)
 
     def ended(self, connection: Connection[_T], end: Notification[_T]) -> Ended | None:
-        """The state after the source's end."""
+        """Return the state after the source's end."""
         return end
 
 
 class Ended(Protocol):
-    """What those find who come after the end."""
+    """The state after the end, for subscribers that come later."""
 
     def accept(self, observer: abc.ObserverBase[Any], /) -> object:
-        """Tell one of them."""
+        """Notify one late subscriber."""
         ...
 
 
@@ -101,7 +101,7 @@ Member = tuple[abc.ObserverBase[_T], LoopScheduler | None]
 
 
 class Connection(ChainObserver[_T]):
-    """The one subscription to the source; and its members, the present subscribers with their schedulers."""
+    """The single subscription to the source, with its members: the current subscribers and their schedulers."""
 
     __slots__ = ("_gate", "_loop", "_pid", "_shared", "_timing", "members")
 
@@ -113,7 +113,7 @@ class Connection(ChainObserver[_T]):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._gate: DemandGate | None = None
         if isinstance(scheduler, LoopScheduler) or (scheduler is None and is_stream(shared.source)):
-            # The loop of the first subscriber, but a gate of the source's own: closed while any member's is.
+            # It uses the first subscriber's loop, but its own gate, which is closed while any member's gate is.
             self._loop = current_loop() if scheduler is None else scheduler.loop
             self._timing = LoopScheduler(self._loop, consumer=self)
             self._gate = self._timing.gate
@@ -121,19 +121,19 @@ class Connection(ChainObserver[_T]):
 
     def connect(self) -> None:
         """Subscribe to the source."""
-        timing, self._timing = self._timing, None  # which leads back here, as the consumer
+        timing, self._timing = self._timing, None  # it refers back to this object, as the consumer
         self.subscribe_to(self._shared.source, timing)
 
     def is_lost(self) -> bool:
-        """Whether its loop was closed before the source ended, or belongs to the process that this one forked from."""
+        """Return whether its loop was closed before the source ended, or it belongs to the parent of a fork."""
         return self._pid != os.getpid() or (self._loop is not None and self._loop.is_closed())
 
     def join(self, member: Member[_T]) -> None:
-        """Take a member in; called under the lock."""
+        """Add a member. The caller must hold the lock."""
         self.members += (member,)
 
     def leave(self, member: Member[_T]) -> None:
-        """Forget a member; the last one takes the source along."""
+        """Remove a member. When the last one leaves, the source is disposed."""
         if (timing := member[1]) is not None:
             timing.gate.remove_listener(self.balance)
         with self._shared.lock:
@@ -146,7 +146,7 @@ class Connection(ChainObserver[_T]):
         self.balance()
 
     def balance(self) -> None:
-        """The source pauses while any present subscriber is full."""
+        """Pause the source while any current subscriber is full, and let it run otherwise."""
         with self._shared.lock:
             if self._gate is not None:
                 if any(timing is not None and timing.gate.closed for _, timing in self.members):
@@ -185,12 +185,12 @@ class Connection(ChainObserver[_T]):
         with self._shared.lock:
             members, self.members = self.members, ()
         if self._pid != os.getpid():
-            return  # members and source are the other process's
+            return  # the members and the source belong to the other process
         self.dispose()
         for observer, timing in members:
             if timing is None or timing.loop is not self._loop:
                 observer.on_error(error)
-            elif timing.consumer is not None:  # another share, perhaps, with members of its own elsewhere
+            elif timing.consumer is not None:  # it may be another share, with members on other loops
                 timing.consumer.on_loop_end(error)
 
     def _hand_on(self, end: Notification[_T]) -> None:

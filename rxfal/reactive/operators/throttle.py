@@ -1,4 +1,4 @@
-"""`throttle_latest`: the newest item, at a pace that eyes can follow."""
+"""`throttle_latest`: emit the newest item, at a pace that eyes can follow."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ _NOTHING = object()
 def throttle_latest(
     seconds: typing.RelativeTime, scheduler: abc.SchedulerBase | None = None
 ) -> Callable[[Observable[_T]], Observable[_T]]:
-    """At most one item per interval, always the newest; for user interfaces.
+    """Emit at most one item per interval, always the newest; for user interfaces.
 
-    The first item passes at once. While the interval after it runs, only the newest item is kept, and passes at its
-    end. The one that is kept when the source ends passes before the end, be that well or with an error. (`sample` loses
-    the last item, `throttle_first` shows the oldest of each interval, `debounce` shows none while they keep coming.)
+    The first item passes at once. During the interval that follows, only the newest item is kept, and it is emitted
+    when the interval ends. If an item is still kept when the source completes or fails, it is emitted before the end.
+    (`sample` loses the last item, `throttle_first` emits the oldest of each interval, and `debounce` emits nothing
+    while items keep coming.)
 
         -1-2-3-----4--5-6|
           throttle_latest(4)
@@ -34,14 +35,14 @@ def throttle_latest(
 
     Args:
         seconds: The interval, in seconds or as a `timedelta`.
-        scheduler: Where the timer runs. Left out, the subscription's scheduler, else an event loop; never a thread.
+        scheduler: Runs the timer. By default, the subscription's scheduler, otherwise an event loop; never a thread.
 
     Returns:
-        An operator. It holds one item at most.
+        An operator. It holds at most one item.
 
     Raises:
-        TypeError: For `seconds` that are no time.
-        ValueError: For a time that is not above 0.
+        TypeError: `seconds` is not a time.
+        ValueError: `seconds` is not above 0.
 
     Examples:
         >>> import reactivex as rx
@@ -56,7 +57,7 @@ def throttle_latest(
             observer: abc.ObserverBase[_T], scheduler_: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
             timing = loop_scheduler(scheduler, scheduler_)
-            lock = threading.RLock()  # the timer's thread and the source's may be two
+            lock = threading.RLock()  # the timer and the source may be on different threads
             timer = SerialDisposable()
             kept: Any = _NOTHING
             waiting = False

@@ -1,4 +1,4 @@
-"""`timeout` with one timer for the whole stream, where reactivex starts one per item."""
+"""A `timeout` with a single timer for the whole stream, where reactivex starts one per item."""
 
 from __future__ import annotations
 
@@ -35,27 +35,27 @@ def timeout(
     other: Observable[Any] | typing.AnyFuture[Any] | None = None,
     scheduler: abc.SchedulerBase | None = None,
 ) -> Callable[[Observable[Any]], Observable[Any]]:
-    """End with `StreamTimeoutError`, or go on with `other`, when no item comes for `duetime`.
+    """End with `StreamTimeoutError`, or switch to `other`, if no item comes for `duetime`.
 
-    The silence is measured from the subscription, and from the end of each `on_next`. It stands still while the
-    subscription's consumer is full (its demand gate is closed), and before it expires the event loop looks at its
-    sockets once more: a busy program is not a silent server. A `datetime` is a deadline for the whole stream.
+    The silence is measured from the subscription and from the end of each `on_next`. It doesn't count while the
+    subscription's consumer is full (its demand gate is closed). Before it expires, the event loop polls its sockets
+    once more, because a busy program is not a silent server. A `datetime` is a deadline for the whole stream.
 
         --1--2---------->
           timeout(5)
         --1--2----#          (or, with other: --1--2---- other ...)
 
     Args:
-        duetime: Seconds or a `timedelta` of silence; or an absolute `datetime`.
-        other: What to go on with, an Observable or a future. Left out, the error.
-        scheduler: Where the timer runs. Left out, the subscription's scheduler, else an event loop; never a thread.
+        duetime: The longest silence, in seconds or as a `timedelta`; or an absolute `datetime`.
+        other: An Observable or a future to switch to. By default, the stream ends with the error.
+        scheduler: Runs the timer. By default, the subscription's scheduler, otherwise an event loop; never a thread.
 
     Returns:
         An operator.
 
     Raises:
-        TypeError: For a `duetime` that is no time, or an `other` that is neither Observable nor future.
-        ValueError: For a silence below 0.
+        TypeError: `duetime` is not a time, or `other` is neither an Observable nor a future.
+        ValueError: `duetime` is below 0 seconds.
 
     Examples:
         >>> import reactivex as rx
@@ -68,7 +68,7 @@ def timeout(
     if not isinstance(duetime, datetime) and not Scheduler.to_seconds(duetime) >= 0.0:
         raise ValueError(f"timeout takes a silence of 0 seconds or more, not {duetime!r}")
     if not (other is None or isinstance(other, Observable) or is_future(other)):
-        raise TypeError(f"timeout goes on with an Observable or a future, not {other!r}")
+        raise TypeError(f"timeout can switch to an Observable or a future, not {other!r}")
     if other is None:
         successor: Observable[Any] = defer(lambda _: throw(_expired(duetime)))
     else:
@@ -104,16 +104,16 @@ def timeout(
 
 
 class _NeverPaused:
-    """In place of a gate, for schedulers that carry none."""
+    """Stands in for a gate with schedulers that carry none."""
 
     paused = 0.0
 
 
 class _SilenceObserver(OperatorObserver[_T]):
-    """Hands items on and notes the time of each, which a watchdog compares now and then.
+    """Passes items on and records the time of the last one, which a watchdog checks now and then.
 
     Attributes:
-        clock: The time in seconds, less all for which the gate was closed.
+        clock: Returns the time in seconds, minus the time for which the gate was closed.
     """
 
     __slots__ = ("_gate", "_now", "_since", "clock")
@@ -130,7 +130,7 @@ class _SilenceObserver(OperatorObserver[_T]):
         self._since = self.clock()
 
     def since(self) -> float:
-        """When the last item was handed on."""
+        """Return when the last item was passed on."""
         return self._since
 
     def on_next(self, value: _T) -> None:
@@ -139,7 +139,7 @@ class _SilenceObserver(OperatorObserver[_T]):
                 self._on_next(value)
             except BaseException as error:
                 self._next_failed(error)
-            self._since = self._now() - self._gate.paused  # its clock, short of a pause in progress; cheaper than that
+            self._since = self._now() - self._gate.paused  # like `clock`, but ignores a pause in progress: cheaper
 
 
 def _expired(duetime: typing.AbsoluteOrRelativeTime) -> StreamTimeoutError:
