@@ -78,7 +78,7 @@ class LoopScheduler(PeriodicScheduler):
         self.consumer = consumer
 
     def tell(self, error: Exception) -> None:
-        """End the subscription with an error, past whatever is broken on the way; report it if no one is left."""
+        """End the subscription with an error, bypassing the broken chain; report the error if no subscriber is left."""
         consumer = self.consumer
         if consumer is None or consumer.is_stopped:
             self.report(error)
@@ -190,7 +190,7 @@ class _Scheduled(abc.DisposableBase):
 
 
 def loop_scheduler(*candidates: abc.SchedulerBase | None) -> abc.SchedulerBase:
-    """Return the first scheduler given, otherwise one for the current loop. Time operators use it; it never threads."""
+    """Return the first scheduler given, otherwise one for the current loop, so that time operators need no threads."""
     for scheduler in candidates:
         if scheduler is not None:
             return scheduler

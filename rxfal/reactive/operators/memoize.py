@@ -127,7 +127,7 @@ class _Reading(abc.ObserverBase[_T]):
     """One subscriber, and how far it has read.
 
     A new item is passed on at once, on the source's thread. Items from before the subscription, and items that had to
-    wait for the subscriber's gate, are passed on on the subscriber's own loop.
+    wait for the subscriber's gate, are delivered on the subscriber's own loop.
 
     Attributes:
         items: The items so far; this list grows.
