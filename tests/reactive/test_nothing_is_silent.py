@@ -160,6 +160,39 @@ async def test_a_stream_shared_behind_a_thread_that_is_gone_begins_anew():
     assert (first.items, first.ends, second.items) == ([], [], [2])
 
 
+async def fails(_: Any) -> None:
+    raise TimeoutError
+
+
+BETWEEN_READERS: dict[str, Callable[[], Observable[Any]]] = {
+    "a pause between attempts": lambda: create(fails, name="failing").pipe(
+        ops.retry_backoff(on=TimeoutError, wait_initial=60.0)
+    ),
+    "a timer": lambda: from_observable(rx.timer(60.0)),
+}
+
+
+@pytest.mark.parametrize("source", BETWEEN_READERS)
+def test_a_shared_source_that_has_no_reader_when_its_loop_ends_tells_who_lives_elsewhere(source: str):
+    shared = BETWEEN_READERS[source]().pipe(ops.share())
+    connected, joined = threading.Event(), threading.Event()
+
+    async def main() -> None:
+        shared.subscribe(on_error=lambda _: None)
+        connected.set()
+        await asyncio.to_thread(joined.wait, PATIENCE)
+
+    thread = threading.Thread(target=asyncio.run, args=(main(),))
+    thread.start()
+    assert connected.wait(PATIENCE)
+    log = Log()
+    shared.subscribe(*log.callbacks)
+    joined.set()
+    thread.join(PATIENCE)
+    assert log.ended.wait(PATIENCE)
+    assert isinstance(log.ends[0], TransportError)
+
+
 # The background loop.
 
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -17,6 +18,7 @@ from rxfal.errors import TransportError
 from rxfal.reactive.background import current_loop
 from rxfal.reactive.gate import DemandGate
 from rxfal.reactive.observer import ChainObserver, is_stream
+from rxfal.reactive.reader import Reader, Sink
 from rxfal.reactive.scheduler import LoopScheduler
 
 _T = TypeVar("_T")
@@ -77,6 +79,8 @@ class Shared(Generic[_T]):
             timing.gate.add_listener(state.balance)
         if is_first:
             state.connect()
+        else:
+            state.watch_loop_for(timing)
         state.balance()
         return Disposable(partial(state.leave, member))
 
@@ -103,7 +107,7 @@ Member = tuple[abc.ObserverBase[_T], LoopScheduler | None]
 class Connection(ChainObserver[_T]):
     """The single subscription to the source, with its members: the current subscribers and their schedulers."""
 
-    __slots__ = ("_gate", "_loop", "_pid", "_shared", "_timing", "members")
+    __slots__ = ("_gate", "_loop", "_pid", "_shared", "_timing", "_watch", "members")
 
     def __init__(self, shared: Shared[_T], scheduler: abc.SchedulerBase | None) -> None:
         super().__init__(None, None, None)
@@ -117,12 +121,28 @@ class Connection(ChainObserver[_T]):
             self._loop = current_loop() if scheduler is None else scheduler.loop
             self._timing = LoopScheduler(self._loop, consumer=self)
             self._gate = self._timing.gate
+        self._watch: Reader[Any] | None = None
         self.members: tuple[Member[_T], ...] = ()  # replaced, never changed: emitting needs no lock
 
     def connect(self) -> None:
         """Subscribe to the source."""
         timing, self._timing = self._timing, None  # it refers back to this object, as the consumer
         self.subscribe_to(self._shared.source, timing)
+
+    def watch_loop_for(self, timing: LoopScheduler | None) -> None:
+        """Have a task notice the end of the loop, for a member who lives elsewhere and would wait for ever.
+
+        A reader of the source's does, but there may be none just then: between two attempts, or before a timer.
+        """
+        if self._loop is None or (timing is not None and timing.loop is self._loop):
+            return
+        with self._shared.lock:
+            if self._watch is not None or self._shared.state is not self:
+                return
+            name = getattr(self._shared.source, "name", "observable")
+            watch = self._watch = Reader(_for_ever, self, LoopScheduler(self._loop, consumer=self), name)
+        with suppress(RuntimeError):  # the loop is closed, which the next subscriber will find
+            watch.start()
 
     def is_lost(self) -> bool:
         """Return whether its loop was closed before the source ended, or it belongs to the parent of a fork."""
@@ -163,6 +183,7 @@ class Connection(ChainObserver[_T]):
         with self._shared.lock:
             if self._shared.state is self:
                 self._shared.state = None
+        self._unwatch()
         super().dispose()
 
     def on_next(self, value: _T) -> None:
@@ -198,5 +219,19 @@ class Connection(ChainObserver[_T]):
             if self._shared.state is self:
                 self._shared.state = self._shared.ended(self, end)
             members = self.members
+        self._unwatch()
         for observer, _ in members:
             end.accept(observer)
+
+    def _unwatch(self) -> None:
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.dispose()
+
+
+async def _for_ever(_: Sink[Any]) -> None:
+    try:
+        await asyncio.get_running_loop().create_future()
+    except asyncio.CancelledError:
+        await asyncio.sleep(0)  # a reader of the source's, which is cancelled with this, knows better what has ended
+        raise
