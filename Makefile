@@ -9,7 +9,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 export NO_MKDOCS_2_WARNING := 1
 
 # The toolkits of examples/ui, each with what its example and its tests need, in an environment of its own.
-GALLERY := textual tk qt nicegui gradio streamlit jupyter
+GALLERY := textual tk qt nicegui gradio streamlit jupyter marimo
 PACKAGES_textual := textual pillow
 PACKAGES_tk := pillow
 PACKAGES_qt := pyside6-essentials
@@ -17,6 +17,7 @@ PACKAGES_nicegui := nicegui
 PACKAGES_gradio := gradio
 PACKAGES_streamlit := streamlit
 PACKAGES_jupyter := ipykernel ipywidgets jupyterlab nbclient
+PACKAGES_marimo := marimo
 PACKAGES_browser := playwright
 NAME ?= textual
 GALLERY_READY := $(patsubst %,$(VENV)-gallery/%/.ready,$(GALLERY) browser)

@@ -13,7 +13,7 @@ from rxfal.testing import FalServer
 
 COMMANDS = {
     "jupyter": ["-m", "jupyterlab"],
-    "marimo": ["-m", "marimo", "run"],
+    "marimo": ["-m", "marimo", "edit"],
     "streamlit": ["-m", "streamlit", "run"],
 }
 

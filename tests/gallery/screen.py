@@ -15,6 +15,13 @@ _ANSWER_SECONDS = 60.0
 _TEXT_SECONDS = 30.0
 
 
+def environment_for(server: FalServer) -> dict[str, str]:
+    """The environment of an example that speaks to a server."""
+    hidden = ("FAL_", "PYTEST_", "RXFAL_")  # NiceGUI runs another server where it sees pytest's variables
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
+    return {**ours, "RXFAL_BASE_URL": server.url, "FAL_KEY": server.key, "NO_PROXY": "127.0.0.1"}
+
+
 class Shown(NamedTuple):
     """What is on the screen: all text, its white space made single blanks, and something that tells pictures apart."""
 
@@ -88,12 +95,9 @@ class Screen:
         return json.loads(line)
 
     def _start(self) -> subprocess.Popen[str]:
-        # NiceGUI runs another server where it sees pytest's variables.
-        hidden = ("FAL_", "PYTEST_", "RXFAL_")
-        ours = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
         return subprocess.Popen(
             self._command,
-            env={**ours, "RXFAL_BASE_URL": self._server.url, "FAL_KEY": self._server.key, "NO_PROXY": "127.0.0.1"},
+            env=environment_for(self._server),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -63,7 +63,7 @@ def test_examples_are_short() -> None:
     lines = {path.name: len(path.read_text().splitlines()) for path in ROOT.glob("examples/ui/*_app.py")}
     for path in ROOT.glob("examples/ui/*_app.ipynb"):
         lines[path.name] = sum(len(cell["source"]) for cell in json.loads(path.read_text())["cells"])
-    assert len(lines) == len(TOOLKITS)
+    assert set(TOOLKITS) < {name.partition("_")[0] for name in lines}
     assert [name for name, count in lines.items() if count >= 60] == []
 
 

@@ -32,15 +32,16 @@ class Toolkit(NamedTuple):
     def screen(self, server: FalServer) -> Screen:
         """Its example's screen; skips the test where something is missing."""
         if self.site is None:
-            need_programs(*self.display[:1], _python(self.name))
-            return Screen([*self.display, _python(self.name), str(_SCREENS / f"{self.name}_screen.py")], server)
-        need_programs("chromium", _python("browser"), _python(self.name))
+            need_programs(*self.display[:1], python_of(self.name))
+            return Screen([*self.display, python_of(self.name), str(_SCREENS / f"{self.name}_screen.py")], server)
+        need_programs("chromium", python_of("browser"), python_of(self.name))
         example = str(ROOT / "examples" / "ui" / f"{self.name}_app.py")
-        site = [_python(self.name), *(part.replace("EXAMPLE", example) for part in self.site)]
-        return Screen([_python("browser"), str(_SCREENS / "web_screen.py"), *site], server)
+        site = [python_of(self.name), *(part.replace("EXAMPLE", example) for part in self.site)]
+        return Screen([python_of("browser"), str(_SCREENS / "web_screen.py"), *site], server)
 
 
-def _python(environment: str) -> str:
+def python_of(environment: str) -> str:
+    """The Python of an environment of the gallery."""
     return str(_ENVIRONMENTS / environment / "bin" / "python")
 
 
