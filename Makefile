@@ -49,7 +49,8 @@ gallery: $(VENV)-gallery/$(NAME)/.ready
 test: $(VENV)/.ready-dev
 	@$(BIN)/python -m pytest -q
 
-test-all: $(VENV)/.ready-all $(GALLERY_READY)
+test-all: $(VENV)/.ready-all
+	@$(MAKE) --no-print-directory -j2 $(GALLERY_READY)
 	@.ci/system.sh $(BIN)/python
 	@RXFAL_TEST_ALL=1 $(BIN)/python -m pytest -q
 
