@@ -27,6 +27,10 @@ class Fluent(Observable[_T_co]):
     def _inside(self) -> Any:
         raise NotImplementedError
 
+    def _alike(self, result: Any) -> Any:
+        """What comes out, for an operator again where this is what an operator of `pipe` got."""
+        raise NotImplementedError
+
     def pipe(self, *operators: Callable[[Any], Any]) -> Any:
         """Compose operators from left to right, as reactivex does. If the result is an Observable, it is a Stream.
 
@@ -45,7 +49,7 @@ class Fluent(Observable[_T_co]):
         result: Any = self
         for operator in operators:
             result = self._adopt(operator(result._inside() if isinstance(result, Fluent) else result))
-        return result
+        return self._alike(result)
 
     def map(self, mapper: typing.Mapper[Any, Any]) -> Any:
         """Transform each item; see `rxfal.operators.map`."""
@@ -115,14 +119,14 @@ class Fluent(Observable[_T_co]):
 
     def __add__(self, other: Observable[Any]) -> Any:
         """Emit this stream's items, then the other's."""
-        return self._adopt(super().__add__(other))
+        return self._alike(self._adopt(super().__add__(other)))
 
     def __iadd__(self, other: Observable[Any]) -> Any:
         return self + other
 
     def __getitem__(self, key: slice | int) -> Any:
         """Emit the item at an index or the items in a slice. Negative positions count from the end."""
-        return self._adopt(super().__getitem__(key))
+        return self._alike(self._adopt(super().__getitem__(key)))
 
 
 def _reactivex() -> Any:

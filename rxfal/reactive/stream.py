@@ -127,10 +127,15 @@ class Stream(Fluent[_T_out]):
 
     def _inside(self) -> Stream[_T_out]:
         """Copy this stream for an operator of `pipe`: a subscription to the copy is a link in a chain."""
+        if self.outside is not None:
+            return self
         inside: Any = object.__new__(type(self))
         inside.__dict__.update(self.__dict__)
         inside.outside = self
         return inside
+
+    def _alike(self, result: Any) -> Any:
+        return result if self.outside is None or not isinstance(result, Stream) else result._inside()
 
     def _adopt(self, result: Any) -> Any:
         if (outside := getattr(result, "outside", None)) is not None:

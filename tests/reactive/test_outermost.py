@@ -146,12 +146,18 @@ CHAINS: dict[str, Callable[[Stream[Any]], Stream[Any]]] = {
     "behind share": lambda s: s.share().pipe(closures_only),
     "in front of share": lambda s: s.pipe(closures_only).share(),
     "in front of merge": lambda s: merge(s.pipe(closures_only), rx.never()),
-    "behind flat_map": lambda s: s.flat_map(lambda x: from_observable(rx.of(x))).pipe(closures_only),
-    "behind switch_latest": lambda s: s.map(lambda x: from_observable(rx.of(x))).switch_latest().pipe(closures_only),
-    "behind defer": lambda s: from_observable(rx.defer(lambda _: s)).pipe(closures_only),
-    "behind rx.merge": lambda s: from_observable(rx.merge(s, rx.never())).pipe(closures_only),
-    "behind rx.concat": lambda s: from_observable(rx.concat(rx.empty(), s)).pipe(closures_only),
-    "behind a create function": lambda s: from_observable(rx.create(partial(led_on, s))).pipe(closures_only),
+    # Here no Stream stands between the bug and the stream that emits, which is no operator's own either.
+    "behind flat_map": lambda s: s.pipe(rx.compose(ops.flat_map(lambda x: from_observable(rx.of(x))), closures_only)),
+    "behind +": lambda s: s.pipe(rx.compose(lambda x: x + rx.never(), closures_only)),
+    "behind a slice": lambda s: s.pipe(rx.compose(lambda x: x[0:], closures_only)),
+    "behind switch_latest": lambda s: s.pipe(
+        rx.compose(ops.map(lambda x: from_observable(rx.of(x))), ops.switch_latest(), closures_only)
+    ),
+    "behind rx.defer": lambda s: from_observable(rx.defer(lambda _: s).pipe(closures_only)),
+    "behind rx.merge": lambda s: from_observable(rx.merge(s, rx.never()).pipe(closures_only)),
+    "behind rx.concat": lambda s: from_observable(rx.concat(rx.empty(), s).pipe(closures_only)),
+    "behind rx.zip": lambda s: from_observable(rx.zip(s, rx.of(0)).pipe(ops.map(lambda x: x[0]), closures_only)),
+    "behind a create function": lambda s: from_observable(rx.create(partial(led_on, s)).pipe(closures_only)),
     "in flat_map": lambda s: s.flat_map(lambda x: from_observable(rx.of(x)).pipe(closures_only)),
     "twice": lambda s: s.pipe(closures_only).pipe(closures_only),
 }
