@@ -135,7 +135,9 @@ class Stream(Fluent[_T_out]):
         return inside
 
     def _alike(self, result: Any) -> Any:
-        return result if self.outside is None or not isinstance(result, Stream) else result._inside()
+        if self.outside is not None and isinstance(result, Stream):
+            return cast("Stream[Any]", result)._inside()
+        return result
 
     def _adopt(self, result: Any) -> Any:
         if (outside := getattr(result, "outside", None)) is not None:

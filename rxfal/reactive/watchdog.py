@@ -79,8 +79,7 @@ class Watchdog:
             try:
                 self._expire()
             except Exception as error:  # as for the scheduler's own actions: no one must wait forever
-                if not scheduler.tell(error):
-                    raise
+                scheduler.tell(error)
 
     def _is_due(self) -> bool:
         if self._is_stopped:
