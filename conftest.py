@@ -7,9 +7,13 @@ import sys
 import threading
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from tests.loops import LOOPS, LoopFactory
+
+hypothesis.settings.register_profile("rxfal", deadline=None)  # a busy machine is no failure
+hypothesis.settings.load_profile("rxfal")
 
 _VARIABLES = (
     "FAL_API_KEY",

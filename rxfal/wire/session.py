@@ -18,7 +18,7 @@ import aiohttp
 from yarl import URL
 
 from rxfal.errors import TransportError
-from rxfal.wire import connection
+from rxfal.wire import connection, tls
 
 __all__ = ["Attempt", "LoopSession", "Sessions"]
 
@@ -69,7 +69,7 @@ class LoopSession:
         self.responses: set[_Closes] = set()
         self._proxies: dict[tuple[str, str | None, int | None], URL | None] = {}
         # aiohttp's default of 100 connections would make the 101st stream wait in silence.
-        connector = aiohttp.TCPConnector(limit=0, limit_per_host=0, ssl=ssl_context or True)
+        connector = tls.Connector(limit=0, limit_per_host=0, ssl=ssl_context or True)
         connection.use_for(connector)
         self.client = aiohttp.ClientSession(
             connector=connector,

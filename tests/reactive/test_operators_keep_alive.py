@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import reactivex as rx
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from reactivex.scheduler import VirtualTimeScheduler
 from reactivex.subject import Subject
@@ -65,6 +65,7 @@ def test_a_timedelta_is_seconds_too_and_a_scheduler_of_ones_own_counts():
     assert seen.items == [(210, "still")]
 
 
+@settings(deadline=None)
 @given(sources(), st.integers(2, 15))
 def test_whatever_comes_when(source: Timeline, seconds: int):
     raw = play(lambda ops, s, x: x, source)
