@@ -7,6 +7,7 @@ import os
 import re
 import ssl
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import Any, Self, cast
@@ -116,7 +117,7 @@ class Config:
     rest_url: str = LEFT_OUT
     key: Secret | None = None
     proxy_url: str | None = None
-    trusted_hosts: frozenset[str] = frozenset()
+    trusted_hosts: AbstractSet[str] = frozenset()
     ssl_context: ssl.SSLContext | None = None
     connect_timeout: float = 30.0
     request_timeout: float = 60.0

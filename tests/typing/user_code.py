@@ -82,7 +82,7 @@ async def a_client_of_ones_own() -> None:
 
 
 def keys() -> None:
-    config = rxfal.Config(key=SecretStr("key-id:key-secret"), trusted_hosts=frozenset({"models.example.com"}))
+    config = rxfal.Config(key=SecretStr("key-id:key-secret"), trusted_hosts={"models.example.com"})
     assert_type(config.run_url, str)
     assert config.key is not None
     assert_type(config.key.get_secret_value(), str)
