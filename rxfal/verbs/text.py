@@ -232,7 +232,7 @@ def _described(event: Any) -> str:
     elif isinstance(event, bytes):
         return "is bytes, as of an answer that is neither JSON nor an event stream"
     else:
-        return f"is no object but of type {type(event).__name__}"
+        return f"is not an object but of type {type(event).__name__}"
     shown = ", ".join(f"{key!r:.50}" for key in keys[:12])
     return f"has the keys {shown}{f' and {len(keys) - 12} more' if len(keys) > 12 else ''}" if keys else "is empty"
 

@@ -76,7 +76,7 @@ def reader(key: str, choice: int) -> Callable[[Any], Said]:
 
 
 def _at_key(event: Any, key: str) -> Said:
-    """The text so far in a property of an object; nothing where the key is there and has no text as yet."""
+    """The text so far in a property of an object; nothing where the key is there and has no text yet."""
     if isinstance(event, Mapping):
         return "" if key in event and get_field(event, key) is None else None
     whole = getattr(event, key, 0)

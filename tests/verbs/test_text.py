@@ -239,7 +239,7 @@ def test_the_key_that_was_given_is_named():
     ("event", "said"),
     [
         ({}, "the first is empty"),
-        (7, "the first is no object but of type int"),
+        (7, "the first is not an object but of type int"),
         (b"x", "the first is bytes, as of an answer that is neither JSON nor an event stream"),
         ([], "of type list"),
         ({"\x1b[2J": 1}, r"'\x1b[2J'"),
