@@ -37,6 +37,7 @@ from rxfal.reactive.operators.sequence_equal import sequence_equal
 from rxfal.reactive.operators.share import share
 from rxfal.reactive.operators.throttle import throttle_latest
 from rxfal.reactive.operators.timeout import timeout
+from rxfal.verbs.chunk_text import chunk_text
 from rxfal.verbs.text import deltas, text
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "buffer_with_count",
     "buffer_with_time",
     "buffer_with_time_or_count",
+    "chunk_text",
     "conflate",
     "delay",
     "deltas",
