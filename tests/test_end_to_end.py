@@ -20,6 +20,8 @@ import rxfal
 from rxfal import operators as ops
 from rxfal.testing import Bytes, Disconnect, FalServer, Pause, RecordedRequest, Status
 
+pytestmark = pytest.mark.every_loop
+
 ROOT = Path(__file__).parent.parent
 
 SERVER = """
