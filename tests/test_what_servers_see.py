@@ -136,9 +136,11 @@ async def test_a_click_while_an_answer_streams_asks_nothing(server: FalServer):
         clicks = rxfal.from_observable(click := Subject[int]())
         answers = clicks.pipe(ops.exhaust_map(lambda _: client.stream("owner/model")))
         heard: list[Any] = []
-        subscription = answers.subscribe(heard.append)
+        came = asyncio.Event()
+        subscription = answers.subscribe(lambda event: (heard.append(event), came.set()))
         click.on_next(1)
         await more.reached()
+        await came.wait()
         click.on_next(2)
         more.release()
         await server.requests[0].closed()
