@@ -4,7 +4,8 @@
 
 `timeout`, the buffers, `map`, `filter` and `share` are rxfal's versions of reactivex's, with the same arguments and the
 same marbles: cheaper per item, on the event loop instead of a thread per timer, and aware of backpressure. `text`,
-`deltas`, `throttle_latest`, `retry_backoff` and `on_loop` are made for streams of models.
+`deltas`, `chunk_text`, `partial_json`, `throttle_latest`, `conflate`, `exhaust_map`, `keep_alive`, `memoize`,
+`retry_backoff`, `on_loop` and `on_thread` are made for streams of models and for those who watch them.
 
 Type checkers read `operators.pyi` beside this file; after a change of the names here, `make stubs` writes it anew.
 """
@@ -38,6 +39,7 @@ from rxfal.reactive.operators.share import share
 from rxfal.reactive.operators.throttle import throttle_latest
 from rxfal.reactive.operators.timeout import timeout
 from rxfal.verbs.chunk_text import chunk_text
+from rxfal.verbs.partial_json import partial_json
 from rxfal.verbs.text import deltas, text
 
 __all__ = [
@@ -59,6 +61,7 @@ __all__ = [
     "observe_on",
     "on_loop",
     "on_thread",
+    "partial_json",
     "retry_backoff",
     "sequence_equal",
     "share",

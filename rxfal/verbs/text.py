@@ -95,7 +95,7 @@ def _follow(key: str, choice: int, *, are_deltas: bool) -> Callable[[Observable[
         def subscribe(
             observer: abc.ObserverBase[str], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            one = _Following(key, read, observer, are_deltas=are_deltas, endpoint=_endpoint_of(source))
+            one = _Following(key, read, observer, are_deltas=are_deltas, endpoint=endpoint_of(source))
             return source.subscribe(one.on_next, observer.on_error, one.on_completed, scheduler=scheduler)
 
         return Observable(subscribe)
@@ -205,7 +205,7 @@ def _added(before: str, now: str) -> str:
     return now[len(commonprefix((before, now))) :]  # noqa: RUF071 (characters are meant)
 
 
-def _endpoint_of(source: Observable[Any]) -> str | None:
+def endpoint_of(source: Observable[Any]) -> str | None:
     """The endpoint that a Stream is named after; the name of one that combines several is no endpoint's."""
     name = str(getattr(source, "name", ""))
     return name if re.fullmatch(r"[^\s()]+/[^\s()]+", name) else None

@@ -34,6 +34,7 @@ class PayloadDecoder:
     Args:
         output: A pydantic model, or any type that `TypeAdapter` accepts. If left out: plain JSON values.
         endpoint: Where the bytes come from, for messages.
+        called: What users call `output`, for messages.
 
     Attributes:
         parse: The first reading; raises ValueError for what it refuses.
@@ -49,10 +50,10 @@ class PayloadDecoder:
         [1, 2]
     """
 
-    def __init__(self, output: Any = None, *, endpoint: str | None = None) -> None:
+    def __init__(self, output: Any = None, *, endpoint: str | None = None, called: str = "output") -> None:
         self._output = output
         self._endpoint = endpoint
-        self._adapter = adapter = None if output is None else _adapter(output)
+        self._adapter = adapter = None if output is None else _adapter(output, called)
         self.parse: Callable[[bytes], Any] = from_json if adapter is None else adapter.validator.validate_json
 
     def __call__(self, data: bytes) -> Any:
@@ -85,10 +86,10 @@ class PayloadDecoder:
             raise _misfit(misfit, self._output, data, self._endpoint) from misfit
 
 
-def _adapter(output: Any) -> "TypeAdapter[Any]":
+def _adapter(output: Any, called: str) -> "TypeAdapter[Any]":
     from pydantic import TypeAdapter  # a fifth of the time that it takes to import rxfal, and mostly not needed
 
-    wrong = f"output is a pydantic model or another type, not {output!r:.80}"
+    wrong = f"{called} is a pydantic model or another type, not {output!r:.80}"
     if isinstance(output, str):  # which pydantic would look up, later and elsewhere
         raise TypeError(wrong)
     try:
@@ -96,7 +97,7 @@ def _adapter(output: Any) -> "TypeAdapter[Any]":
         if not adapter.pydantic_complete:
             adapter.rebuild(raise_errors=True)
     except NameError as error:
-        raise TypeError(f"output is {output!r:.80}, in which the type {error.name!r} is not defined yet") from error
+        raise TypeError(f"{called} is {output!r:.80}, in which the type {error.name!r} is not defined yet") from error
     except Exception as error:  # pydantic has several for what is no type
         raise TypeError(wrong) from error
     return adapter

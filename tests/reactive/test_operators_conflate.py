@@ -322,6 +322,57 @@ def test_a_blocking_iterator_inside_the_last_callback_of_another_stream_gets_wha
     assert seen[-1] == 4_999
 
 
+async def test_who_asks_on_the_loop_gets_what_is_kept_without_a_wait():
+    source = Source()
+    items, first, run = await asking(source.stream.pipe(ops.conflate()), source)
+    await run.send(1, 2)
+    await first
+    with pytest.raises(StopIteration) as returned:
+        items.__anext__().__await__().send(None)
+    assert returned.value.value == 2
+    await items.aclose()  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_what_stands_behind_it_runs_on_the_loop_whoever_asks():
+    where: set[str] = set()
+    stream = Counter(5_000).stream.pipe(
+        ops.conflate(), ops.do_action(lambda _: where.add(threading.current_thread().name))
+    )
+    list(stream.blocking())
+    assert where == {"rxfal-loop"}
+
+
+async def test_an_end_on_another_thread_waits_for_the_item_in_delivery():
+    subject, order = Subject[int](), list[str]()
+    delivering, ended = threading.Event(), threading.Event()
+
+    def slowly(item: int) -> None:
+        if item == 2:
+            delivering.set()
+            ended.wait(0.2)  # it comes too early, or not at all as long as this runs
+            order.append("item")
+
+    def end() -> None:
+        order.append("end")
+        ended.set()
+
+    items = iterate(
+        from_observable(subject).pipe(
+            ops.conflate(), ops.do_action(slowly, on_completed=end), ops.filter(lambda item: item == 1)
+        )
+    )
+    first = asyncio.ensure_future(anext(items))
+    await spin()
+    subject.on_next(1)
+    subject.on_next(2)
+    assert await first == 1
+    thread = threading.Thread(target=lambda: (delivering.wait(PATIENCE), subject.on_completed()))
+    thread.start()
+    assert [item async for item in items] == []
+    thread.join(PATIENCE)
+    assert order == ["item", "end"]
+
+
 def test_behind_on_thread_one_item_crosses_when_the_thread_has_time_for_it():
     calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
     source, log = Source(), Log()

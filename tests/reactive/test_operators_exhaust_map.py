@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import threading
 from typing import Any
 
@@ -98,6 +99,8 @@ async def test_project_gives_what_flat_map_takes():
     one = from_observable(rx.of(1))
     future = asyncio.get_running_loop().create_future()
     future.set_result("ready")
+    threaded = concurrent.futures.Future[str]()
+    threaded.set_result("from a thread")
     for project, expected in [
         (lambda n: rx.of(n, n), [1, 1]),
         (lambda n: from_observable(rx.of(n, n)), [1, 1]),
@@ -107,6 +110,7 @@ async def test_project_gives_what_flat_map_takes():
         (from_observable(rx.of("stream")), ["stream"]),
         (["a", "b"], ["a", "b"]),
         (future, ["ready"]),
+        (threaded, ["from a thread"]),
     ]:
         project: Any
         assert await one.pipe(ops.exhaust_map(project), ops.to_list()) == expected
@@ -169,30 +173,34 @@ def _twice(n: int) -> Any:
     return subscribe
 
 
-def test_clicks_of_two_threads_start_one_inner_stream():
-    clicks, inner = Subject[int](), list[Any]()
-    started = threading.Barrier(2)
+def test_clicks_of_many_threads_start_one_inner_stream():
+    for _ in range(10):
+        clicks, inner = list[Any](), list[Any]()
 
-    def subscribe(observer: Any, scheduler: Any = None) -> Any:
-        inner.append(observer)
-        return Disposable()
+        def gather(observer: Any, scheduler: Any = None, into: list[Any] = clicks) -> Any:
+            into.append(observer)
+            return Disposable()
 
-    Observable(clicks.subscribe).pipe(ops.exhaust_map(lambda _: Observable(subscribe))).subscribe()
+        def answer(observer: Any, scheduler: Any = None, into: list[Any] = inner) -> Any:
+            into.append(observer)
+            return Disposable()
 
-    def click() -> None:
-        started.wait(PATIENCE)
-        for number in range(10_000):
-            clicks.on_next(number)
+        Observable(gather).pipe(ops.exhaust_map(Observable(answer))).subscribe()
+        started = threading.Barrier(4)
 
-    threads = [threading.Thread(target=click) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(PATIENCE)
-    assert len(inner) == 1
-    inner[0].on_completed()
-    clicks.on_next(1)
-    assert len(inner) == 2
+        def click(observer: Any = clicks[0], started: threading.Barrier = started) -> None:
+            started.wait(PATIENCE)
+            observer.on_next(1)
+
+        threads = [threading.Thread(target=click) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(PATIENCE)
+        assert len(inner) == 1
+        inner[0].on_completed()
+        clicks[0].on_next(1)
+        assert len(inner) == 2
 
 
 @pytest.mark.parametrize("end", ["the source's", "the inner one's"])

@@ -215,6 +215,33 @@ def test_items_of_another_thread_and_its_own_are_handed_on_one_at_a_time():
     assert most == 1
 
 
+@pytest.mark.parametrize("end", ["error", "completed"])
+def test_an_end_on_another_thread_waits_for_the_item_in_delivery(end: str):
+    subject, scheduler, order = Subject[int](), VirtualTimeScheduler(), list[str]()
+    delivering, ended = threading.Event(), threading.Event()
+
+    def on_next(_: Any) -> None:
+        delivering.set()
+        ended.wait(0.2)  # it comes too early, or not at all as long as this runs
+        order.append("item")
+
+    def on_end(*_: Any) -> None:
+        order.append("end")
+        ended.set()
+
+    kept = subject.pipe(ops.keep_alive(10, "still", scheduler))
+    kept.subscribe(on_next, on_end, on_end)
+    thread = threading.Thread(target=scheduler.advance_to, args=(10,))
+    thread.start()
+    assert delivering.wait(PATIENCE)
+    if end == "error":
+        subject.on_error(ValueError())
+    else:
+        subject.on_completed()
+    thread.join(PATIENCE)
+    assert order == ["item", "end"]
+
+
 async def test_when_the_source_ends_no_timer_is_left():
     source = Source()
     loop: Any = asyncio.get_running_loop()

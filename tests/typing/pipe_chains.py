@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, assert_type
 
 import reactivex as rx
+from pydantic import BaseModel
 from reactivex import Observable
 
 from rxfal import operators as ops
@@ -159,6 +160,18 @@ def for_interfaces(tokens: Stream[Token], clicks: Observable[int], answers: Stre
     assert_type(tokens.pipe(ops.memoize(60)), Stream[Token])
     assert_type(tokens.pipe(ops.map(text_of), ops.memoize(), ops.first()), Stream[str])
     assert_type(clicks.pipe(ops.memoize()), Observable[int])
+
+
+class City(BaseModel):
+    name: str
+
+
+def of_texts(texts: Stream[str], tokens: Stream[Token]) -> None:
+    assert_type(texts.pipe(ops.partial_json()), Stream[Any])
+    assert_type(texts.pipe(ops.partial_json(City)), Stream[City])
+    assert_type(tokens.pipe(ops.text(), ops.partial_json(City), ops.last()), Stream[City])
+    assert_type(texts.pipe(ops.partial_json(list[City])), Stream[list[City]])
+    assert_type(texts.pipe(ops.chunk_text("line"), ops.first()), Stream[str])
 
 
 def of_observables_of(token: Token) -> Observable[str]:

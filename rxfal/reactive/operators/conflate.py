@@ -14,7 +14,7 @@ from reactivex.disposable import CompositeDisposable, Disposable
 from rxfal.reactive.gate import Asking
 from rxfal.reactive.hops import running_loop
 from rxfal.reactive.observer import OperatorObserver
-from rxfal.reactive.scheduler import LoopScheduler
+from rxfal.reactive.scheduler import Consumer, LoopScheduler
 
 from .arguments import check_function
 
@@ -66,16 +66,16 @@ def conflate(merge: Callable[[_T, _T], _T] | None = None) -> Callable[[Observabl
 
     def conflate_(source: Observable[_T]) -> Observable[_T]:
         def subscribe(observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
-            if not isinstance(scheduler, LoopScheduler) or scheduler.consumer is None:
+            if (
+                not isinstance(scheduler, LoopScheduler)
+                or (consumer := scheduler.consumer) is None
+                or (asking := consumer.asking) is None
+            ):
                 return source.subscribe(observer, scheduler=scheduler)  # no one here can ask
-            asking = scheduler.consumer.asking
-            if asking is None:
-                return source.subscribe(observer, scheduler=scheduler)
-            # The source gets its own gate, which no one closes.
-            newest = _Newest(observer, asking, merge, scheduler)
-            upstream = LoopScheduler(scheduler.loop, consumer=newest)
+            newest = _Newest(observer, merge, scheduler, consumer, asking)
             asking.add_listener(newest.asked)
-            subscription = newest.subscribe_to(source, upstream)
+            # The source gets its own gate, which no one closes.
+            subscription = newest.subscribe_to(source, LoopScheduler(scheduler.loop, consumer=newest))
             return CompositeDisposable(subscription, Disposable(partial(asking.remove_listener, newest.asked)))
 
         return Observable(subscribe)
@@ -86,25 +86,28 @@ def conflate(merge: Callable[[_T, _T], _T] | None = None) -> Callable[[Observabl
 class _Newest(OperatorObserver[_T]):
     """Keeps an item until the consumer asks. For everything upstream, this object is the consumer."""
 
-    __slots__ = ("_asking", "_downstream", "_kept", "_lock", "_merge")
+    __slots__ = ("_asking", "_consumer", "_kept", "_lock", "_loop", "_merge")
 
     def __init__(
         self,
         observer: abc.ObserverBase[_T],
-        asking: Asking,
         merge: Callable[[_T, _T], _T] | None,
         scheduler: LoopScheduler,
+        consumer: Consumer,
+        asking: Asking,
     ) -> None:
         super().__init__(observer)
-        self._asking = asking
         self._merge = merge
-        self._downstream = self._scheduler = scheduler  # its consumer is told what breaks downstream
+        self._loop = scheduler.loop
+        self._scheduler = scheduler  # its consumer is told what breaks downstream
+        self._consumer = consumer
+        self._asking = asking
         self._lock = threading.RLock()  # the consumer and the source may be on different threads
         self._kept: Any = _NOTHING
 
     @property
     def is_pulling(self) -> bool:
-        return self._downstream.consumer is not None and self._downstream.consumer.is_pulling
+        return self._consumer.is_pulling
 
     def on_next(self, value: _T) -> None:
         if not self.is_stopped:
@@ -131,20 +134,18 @@ class _Newest(OperatorObserver[_T]):
             self._end(self._flush, self._on_completed)
 
     def on_loop_end(self, error: Exception) -> None:
-        if self._downstream.consumer is not None:
-            self._downstream.consumer.on_loop_end(error)
+        self._consumer.on_loop_end(error)
 
     def asked(self) -> None:
         """Deliver the kept item on the loop, so that everything downstream runs on the items' own thread."""
-        loop = self._downstream.loop
-        if running_loop() is loop:
+        if running_loop() is self._loop:
             self._give()
             return
         with self._lock:
             if self._kept is _NOTHING:
                 return
         with suppress(RuntimeError):  # the loop is closed
-            loop.call_soon_threadsafe(self._give)  # now, not with `call_on`: the consumer's thread is waiting
+            self._loop.call_soon_threadsafe(self._give)  # now, not with `call_on`: the consumer's thread is waiting
 
     def _give(self) -> None:
         with self._lock:

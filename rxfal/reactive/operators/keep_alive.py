@@ -78,12 +78,10 @@ def keep_alive(
                 watchdog.start()
 
             def on_error(error: Exception) -> None:
-                watchdog.stop()
                 with lock:
                     observer.on_error(error)
 
             def on_completed() -> None:
-                watchdog.stop()
                 with lock:
                     observer.on_completed()
 

@@ -1,0 +1,159 @@
+"""`partial_json`: the JSON that a language model writes, as far as it has come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from reactivex import Observable, abc
+
+from rxfal.errors import DecodeError
+from rxfal.reactive.observer import OperatorObserver
+from rxfal.wire.masking import without_queries
+from rxfal.wire.payload import PayloadDecoder
+
+from .growing_json import NOTHING, GrowingJson
+from .text import endpoint_of
+
+if TYPE_CHECKING:
+    from .partial_model import PartialModel
+
+_M = TypeVar("_M")
+
+
+@overload
+def partial_json(model: None = None) -> Callable[[Observable[str]], Observable[Any]]: ...
+@overload
+def partial_json(model: type[_M]) -> Callable[[Observable[str]], Observable[_M]]: ...
+@overload
+def partial_json(model: Any) -> Callable[[Observable[str]], Observable[Any]]: ...
+def partial_json(model: Any = None) -> Callable[[Observable[str]], Observable[Any]]:
+    """The JSON object or array that a text so far (`text`) holds, as far as it has come.
+
+    It begins at the first `{` or `[` that JSON follows; prose and fences around it are skipped. A string that is cut is
+    shown as far as it has come, without half a character. A number comes when something follows it: nothing wrong is
+    ever shown.
+
+    With a model, the items are instances of a twin: with the same fields and aliases (of models in it, too), but
+    without validators and constraints. A field is None until it came and fits its type; so half a date is None. When
+    the text is whole, the model itself validates it. What it makes of it is the last item.
+
+    An item costs time in proportion to its whole text. Put `throttle_latest` before it where texts are long.
+
+        --'{"n'-'{"name": "A'-'{"name": "Ada"}'-|
+          partial_json()
+        --{}----{"name": "A"}-{"name": "Ada"}---|
+
+    - *Emits when* the value has changed; with a model, once more before the end.
+    - *Pauses when* the consumer is full.
+    - *Ends when* the source ends. Text that is no such value, or does not fit the model, is an error then.
+    - *Cancels when* disposed.
+
+    Args:
+        model: A pydantic model, or a type made of such: `list[Item]`. Left out, dicts and lists come.
+
+    Returns:
+        An operator. It ends with a `DecodeError`, whose `data` is the text, if there is no such value in the text, if
+        that is cut off, or if it does not fit the model. A text that does not begin with the one before is read anew.
+
+    Raises:
+        TypeError: For what is no type.
+
+    Examples:
+        >>> import reactivex as rx
+        >>> from rxfal import from_observable, operators as ops
+        >>> text = '{"name": "Ada", "age": 36}'
+        >>> texts = from_observable(rx.of(text[:11], text[:23], text))
+        >>> list(texts.pipe(ops.partial_json()))
+        [{'name': 'A'}, {'name': 'Ada'}, {'name': 'Ada', 'age': 36}]
+    """
+    partial = None
+    if model is not None:
+        PayloadDecoder(model, called="model")
+        from .partial_model import PartialModel  # and with it all that pydantic's models are made of
+
+        partial = PartialModel(model)
+
+    def partial_json_(source: Observable[str]) -> Observable[Any]:
+        def subscribe(
+            observer: abc.ObserverBase[Any], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            return _Growing(observer, model, partial, endpoint_of(source)).subscribe_to(source, scheduler)
+
+        return Observable(subscribe)
+
+    return partial_json_
+
+
+class _Growing(OperatorObserver[str]):
+    """Shows what a text holds whenever that has changed."""
+
+    __slots__ = ("_endpoint", "_json", "_model", "_partial", "_shown")
+
+    def __init__(
+        self, observer: abc.ObserverBase[Any], model: Any, partial: PartialModel | None, endpoint: str | None
+    ) -> None:
+        super().__init__(observer)
+        self._model = model
+        self._partial = partial
+        self._endpoint = endpoint
+        self._json = GrowingJson() if partial is None else GrowingJson(partial.brackets)
+        self._shown: Any = NOTHING
+
+    def on_next(self, value: str) -> None:
+        if self.is_stopped:
+            return
+        if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            what = f"partial_json takes texts so far, not {type(value).__name__}: put ops.text() before it"
+            self.on_error(TypeError(what))
+            return
+        try:
+            shown = self._json.read(value)
+            if self._partial is not None and shown is not NOTHING:
+                shown = self._partial.of(self._json)
+        except Exception as error:  # a type of the user's own may raise what it likes
+            self.on_error(error)
+            return
+        if shown is not NOTHING and shown != self._shown:
+            self._shown = shown
+            try:
+                self._on_next(shown)
+            except BaseException as error:
+                self._next_failed(error)
+
+    def on_completed(self) -> None:
+        if self.is_stopped:
+            return
+        if self._json.end is None:
+            self.on_error(self._nothing_whole())
+        elif self._model is None:
+            self._end(self._on_completed)
+        else:
+            try:
+                whole = PayloadDecoder(self._model, endpoint=self._endpoint)(self._json.json.encode())
+            except Exception as error:
+                self.on_error(error)
+            else:
+                self._end(self._finish, whole)
+
+    def _finish(self, whole: Any) -> None:
+        self._on_next(whole)
+        self._on_completed()
+
+    def _nothing_whole(self) -> DecodeError:
+        text = self._json.text
+        if self._json.begin is None or self._json.value is NOTHING:
+            what = f"no JSON object or array in the text: {_short(text)}"
+        else:
+            length = len(text) - self._json.begin
+            what = (
+                f"the JSON in the text is cut off after {length} characters. If the model reached its limit of tokens, "
+                "allow it more"
+            )
+        return DecodeError(what, data=text.encode("utf-8", "replace"), endpoint=self._endpoint)
+
+
+def _short(text: str) -> str:
+    if not text:
+        return "there is none"
+    return without_queries(repr(text[:80])) + (f" and {len(text) - 80} characters more" if len(text) > 80 else "")
