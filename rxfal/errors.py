@@ -71,6 +71,16 @@ def one_line(text: str, longest: int = _LONGEST) -> str:
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
+def one_sentence(text: str, more: str) -> str:
+    """Two clauses as one sentence, whatever punctuation the first ends with.
+
+    Examples:
+        >>> one_sentence("The model is busy.", "try again in a moment")
+        'The model is busy: try again in a moment'
+    """
+    return f"{text.rstrip(' .:;,')}: {more}"
+
+
 def in_seconds(seconds: float) -> str:
     """A duration for a message.
 

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from .journal import RecordedRequest
-from .steps import hang_up
+from .steps import Step, hang_up
 
 __all__ = ["ApiFailure", "App", "Handler", "error_response", "json_response", "respond"]
 
@@ -26,6 +26,7 @@ Handler = Callable[[Any], AsyncIterator[Any]] | Callable[[Any], Awaitable[Any]]
 _EVENTS_PER_TURN = 64
 """Events that an app which never waits may send before other tasks get their turn."""
 
+_END = object()
 _log = logging.getLogger("rxfal.testing")
 
 
@@ -113,8 +114,7 @@ def error_response(failure: ApiFailure) -> web.Response:
 async def _stream(
     items: AsyncGenerator[Any, None], content_type: str | None, request: web.BaseRequest, record: RecordedRequest
 ) -> web.StreamResponse:
-    nothing = object()
-    item = await anext(items, nothing)  # what fails here has a status of its own: nothing is on the wire yet
+    item = await _next(items)  # what fails here has a status of its own: nothing is on the wire yet
     response = web.StreamResponse(
         headers={"Content-Type": content_type or "text/event-stream; charset=utf-8", "Cache-Control": "no-store"}
     )
@@ -123,14 +123,14 @@ async def _stream(
     response.enable_chunked_encoding()
     await response.prepare(request)
     sent = 0
-    while item is not nothing:
+    while item is not _END:
         # write() drains by itself once 64 KiB are under way: a slow reader slows the handler down.
         await response.write(item if isinstance(item, bytes) else b"data: " + to_json(item) + b"\n\n")
         sent += 1
         if sent % _EVENTS_PER_TURN == 0:
             await asyncio.sleep(0)
         try:
-            item = await anext(items, nothing)
+            item = await _next(items)
         except Exception as error:
             failure = _as_failure(error)
             if content_type:  # a binary body has no room for an error: it ends without its last chunk
@@ -140,6 +140,13 @@ async def _stream(
             break
     await response.write_eof()
     return response
+
+
+async def _next(items: AsyncGenerator[Any, None]) -> Any:
+    item = await anext(items, _END)
+    if isinstance(item, Step):
+        raise TypeError(f"an app yields values, and {type(item).__name__} is a step of a script: server.script(...)")
+    return item
 
 
 def _as_failure(error: Exception) -> ApiFailure:

@@ -24,9 +24,8 @@ from rxfal.wire.config import Config
 from rxfal.wire.credentials import ask
 from rxfal.wire.deadline import Deadline
 from rxfal.wire.endpoints import Endpoint, encode_query
-from rxfal.wire.failures import unshown
 from rxfal.wire.http import Request, Response
-from rxfal.wire.masking import SecretStr
+from rxfal.wire.masking import SecretStr, unshown
 from rxfal.wire.payload import encode_json
 
 from .connected import Connections

@@ -1,28 +1,21 @@
-"""From what went wrong to the error for it: a response's status and body, or a broken connection.
+"""From a response's status and body to the error for it.
 
-Pure functions. Nothing that leaves here holds a secret, not even in the frames of its causes.
+Pure functions. Nothing that leaves here holds a secret.
 """
 
 import email.utils
-import errno
-import os
 import re
-import socket
-import ssl
 import time
-import traceback
 from collections.abc import Mapping
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, cast
 
-import aiohttp
-from aiohttp.http_exceptions import HttpProcessingError, PayloadEncodingError
 from pydantic_core import from_json
 
-from rxfal.errors import ApiError, DecodeError, TransportError, TransportKind, ValidationError, one_line
+from rxfal.errors import ApiError, ValidationError, one_line, one_sentence
 from rxfal.wire.config import where_a_key_goes
-from rxfal.wire.masking import Secrets, without_queries
+from rxfal.wire.masking import NO_SECRETS, Secrets
 
 __all__ = [
     "Sent",
@@ -30,16 +23,10 @@ __all__ = [
     "error_from_value",
     "retry_after_seconds",
     "status_in",
-    "transport_error",
-    "unshown",
 ]
 
 Sent = Literal["nothing", "key", "access token", "token"]
 """The credential that a request carried: `token` is a short-lived one in the query, `nothing` that there was none."""
-
-_E = TypeVar("_E", bound=BaseException)
-
-_NONE = Secrets()
 
 _REFUSED: dict[str, str] = {
     "key": "the server refused the key; compare it with https://fal.ai/dashboard/keys",
@@ -73,7 +60,7 @@ def error_from_response(
     *,
     endpoint: str | None,
     sent: Sent | None = "key",
-    secrets: Secrets = _NONE,
+    secrets: Secrets = NO_SECRETS,
     address: str | None = None,
 ) -> ApiError:
     """The error for a response; see `error_from_value`.
@@ -99,7 +86,7 @@ def error_from_value(
     *,
     endpoint: str | None = None,
     sent: Sent | None = None,
-    secrets: Secrets = _NONE,
+    secrets: Secrets = NO_SECRETS,
     address: str | None = None,
 ) -> ApiError:
     """The error for a decoded body, or for the data of an event.
@@ -125,15 +112,15 @@ def error_from_value(
     elif status in (301, 302, 303, 307, 308):
         text = "the server redirects and does not say where to; check the address"
     elif status == 401 and sent is not None:
-        text = _and(text, _REFUSED.get(sent) or where_a_key_goes())
+        text = one_sentence(text, _REFUSED.get(sent) or where_a_key_goes())
     elif status in _NEXT_STEP:
-        text = _and(text, _NEXT_STEP[status])
+        text = one_sentence(text, _NEXT_STEP[status])
     elif status in _NEXT_STEP_AT_AN_ENDPOINT and sent is not None:
-        text = _and(text, _NEXT_STEP_AT_AN_ENDPOINT[status])
+        text = one_sentence(text, _NEXT_STEP_AT_AN_ENDPOINT[status])
     retryable = _flag(header("x-fal-retryable"))
     error_type: Any = cast(dict[str, Any], value).get("error_type") if isinstance(value, dict) else None
     return (ValidationError if status == 422 else ApiError)(
-        _shown(text, secrets),
+        secrets.shown(text),
         status=status,
         body=value,
         request_id=header("x-fal-request-id"),
@@ -212,11 +199,6 @@ def _from_page(text: str) -> str:
     return text if len(text) <= 300 else f"{text[:299]}…"
 
 
-def _and(text: str, more: str) -> str:
-    """Two clauses as one sentence, whatever punctuation the first ends with."""
-    return f"{text.rstrip(' .:;,')}: {more}"
-
-
 def _reason(status: int) -> str:
     try:
         return HTTPStatus(status).phrase
@@ -247,154 +229,3 @@ def retry_after_seconds(value: str | None) -> float | None:
         return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
     except (ValueError, OverflowError):
         return None
-
-
-_CLIENT_CLOSED = (
-    "the client was closed while this request was under way: by close(), by leaving its with block, or by "
-    "rxfal.configure(); keep it open until its streams have ended"
-)
-_WHAT: dict[TransportKind, str] = {
-    "refused": "the connection was refused: nothing is listening at {address}; check the address, and that the server "
-    "is running",
-    "reset": "the connection was reset by the other side ({address}); send the request again",
-    "cut short": "the response was cut short: the connection to {address} ended before the body did; send the request "
-    "again",
-    "dns": "the host name of {address} could not be resolved (DNS); check the name and the network",
-    "tls": "the secure connection (TLS) to {address} failed; check the certificate, the clock and any proxy in "
-    "between; if a company's own CA signs it, name that CA in Config(ssl_context=...)",
-    "out of file descriptors": "this process is out of file descriptors; raise its limit (ulimit -n) or open fewer",
-    "timeout": "connecting to {address} took too long; check the network, or raise connect_timeout in Config",
-    "connection": "the connection to {address} failed",
-}
-_NO_HTTP = "the answer from {address} is not proper HTTP ({what}); check the address, and any proxy in between"
-_REFUSED_BY_PROXY = (
-    "the proxy at {address} refused to connect to the server ({status} {reason}); check HTTPS_PROXY, and the user and "
-    "the password in it if the proxy wants them"
-)
-_RESET = {errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED, errno.ENOTCONN}
-
-
-def transport_error(
-    error: BaseException,
-    *,
-    endpoint: str | None,
-    address: str = "the server",
-    secrets: Secrets = _NONE,
-    client_closed: bool = False,
-) -> tuple[TransportError, BaseException]:
-    """The `TransportError` for a failure of aiohttp or of the operating system, and the cause to raise it from.
-
-    The cause is the failure without its frames, because their locals hold the headers and the address. If its message
-    holds a secret, the cause is a copy without that: some of aiohttp's errors quote the URL, and with it the token. Its
-    parser's errors quote what they could not read, which may be a token that was asked for, so they are copied too.
-
-    Args:
-        error: The failure.
-        endpoint: Where it happened.
-        address: Host and port that were called.
-        secrets: What must not appear in the error.
-        client_closed: Whether the client has been closed, which explains the failure.
-    """
-    chain = _chain(error)
-    kind: TransportKind = "connection" if client_closed else _kind(chain)
-    words = _shown(str(error), secrets)
-    bad, refusal = _no_http(chain), _first(chain, aiohttp.ClientHttpProxyError)
-    if bad is not None:
-        # Its first paragraph says what is wrong; the next one shows where.
-        what = " ".join(bad.message.partition("\n\n")[0].split()).rstrip(":")
-        words = _shown(what, secrets) or type(bad).__name__
-    if client_closed:
-        message = _CLIENT_CLOSED
-    elif refusal is not None:
-        reason = _shown(refusal.message, secrets)
-        message = _REFUSED_BY_PROXY.format(address=address, status=refusal.status, reason=reason)
-    elif bad is not None:
-        message = _NO_HTTP.format(address=address, what=words)
-    else:
-        message = _WHAT[kind].format(address=address)
-        if kind == "connection":
-            message = _and(message, words or type(error).__name__)
-    if _first(chain, aiohttp.ClientProxyConnectionError) is not None:
-        message = f"through the proxy (HTTP_PROXY, HTTPS_PROXY): {message}"
-    cause = error
-    for link in chain:
-        link.__traceback__ = None
-    everything = "".join(traceback.format_exception(error)) + "".join(repr(link) for link in chain)
-    if bad is not None or _shown(everything, secrets) != everything:
-        cause = aiohttp.ClientError(f"{type(error).__name__}: {words}")
-    failure = TransportError(message, kind=kind, endpoint=endpoint)
-    failure.retryable = failure.retryable and not client_closed  # a retry would open the client again
-    return failure, cause
-
-
-def unshown(error: DecodeError, secrets: Secrets) -> DecodeError:
-    """The error as it is; or, if what could not be decoded repeats a secret, one that quotes nothing.
-
-    In that case the original loses its message too, because it stays behind in the frames of the new one.
-    """
-    data, words = secrets.mask_bytes(error.data), f"{error.message} {error.__cause__}"
-    if data == error.data and secrets.mask(words) == words:
-        return error
-    message = "an answer that can't be decoded, and is not shown, since it repeats the key or token that was sent"
-    error.args, error.message, error.data, error.__cause__ = (message,), message, data, None
-    return DecodeError(message, data=data, endpoint=error.endpoint)
-
-
-def _shown(text: str, secrets: Secrets) -> str:
-    return secrets.mask(without_queries(text))
-
-
-def _chain(error: BaseException) -> list[BaseException]:
-    """The error, its causes, and the errors that aiohttp put in its arguments."""
-    found: list[BaseException] = []
-    waiting: list[BaseException | None] = [error]
-    while waiting:
-        link = waiting.pop(0)
-        if link is None or link in found:
-            continue
-        found.append(link)
-        waiting += [link.__cause__, link.__context__, *(arg for arg in link.args if isinstance(arg, BaseException))]
-    return found
-
-
-def _first(chain: list[BaseException], kind: type[_E]) -> _E | None:
-    return next((link for link in chain if isinstance(link, kind)), None)
-
-
-def _no_http(chain: list[BaseException]) -> HttpProcessingError | None:
-    """What aiohttp's parser could not read. A body that is too short does not count, although that comes from there."""
-    return _first([link for link in chain if not isinstance(link, PayloadEncodingError)], HttpProcessingError)
-
-
-def _kind(chain: list[BaseException]) -> TransportKind:
-    def some(*types: type[BaseException]) -> bool:
-        return any(isinstance(link, types) for link in chain)
-
-    errnos = {link.errno for link in chain if isinstance(link, OSError)}
-    resolving = some(socket.gaierror, aiohttp.ClientConnectorDNSError)
-    if errnos & {errno.EMFILE, errno.ENFILE} or (resolving and _out_of_descriptors()):
-        return "out of file descriptors"
-    if resolving:
-        return "dns"
-    if some(ssl.SSLError, ssl.CertificateError, aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch):
-        return "tls"
-    if some(ConnectionRefusedError) or errno.ECONNREFUSED in errnos:
-        return "refused"
-    if _no_http(chain) is not None:
-        return "connection"
-    if some(aiohttp.ClientPayloadError):
-        return "reset" if any("ConnectionResetError" in str(link) for link in chain) else "cut short"
-    if errnos & _RESET or some(ConnectionResetError, BrokenPipeError, aiohttp.ServerDisconnectedError):
-        return "reset"
-    if some(TimeoutError) or errno.ETIMEDOUT in errnos:
-        return "timeout"
-    return "connection"
-
-
-def _out_of_descriptors() -> bool:
-    """Whether no file can be opened. In that case the resolver only says that it failed, not why."""
-    try:
-        os.close(os.open(os.devnull, os.O_RDONLY))
-    except OSError as error:
-        return error.errno in (errno.EMFILE, errno.ENFILE)
-    return False

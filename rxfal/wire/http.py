@@ -22,13 +22,14 @@ from rxfal.wire.config import Config, address_of
 from rxfal.wire.credentials import Credentials
 from rxfal.wire.deadline import Deadline
 from rxfal.wire.endpoints import backup_of, may_see_credential
-from rxfal.wire.failures import error_from_response, transport_error, unshown
-from rxfal.wire.masking import Secrets, SecretStr
+from rxfal.wire.failures import error_from_response
+from rxfal.wire.masking import Secrets, SecretStr, unshown
 from rxfal.wire.payload import PayloadDecoder
 from rxfal.wire.request import TARGET, Outgoing, Request, text_of
 from rxfal.wire.response import Response
 from rxfal.wire.retries import retried
 from rxfal.wire.session import Attempt, LoopSession, Sessions
+from rxfal.wire.transport import transport_error
 
 __all__ = ["Http", "Request", "Response"]
 

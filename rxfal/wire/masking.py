@@ -11,7 +11,9 @@ from urllib.parse import quote
 from pydantic_core import from_json, to_json
 from yarl import URL
 
-__all__ = ["Secret", "SecretStr", "Secrets", "hidden", "without_queries"]
+from rxfal.errors import DecodeError
+
+__all__ = ["NO_SECRETS", "Secret", "SecretStr", "Secrets", "hidden", "unshown", "without_queries"]
 
 _T = TypeVar("_T")
 
@@ -112,6 +114,10 @@ class Secrets:
         forward, backward = self._pieces
         return backward.mask(forward.mask(text)[::-1])[::-1]
 
+    def shown(self, text: str) -> str:
+        """The text as a message may show it: without the secrets, and without the queries of URLs."""
+        return self.mask(without_queries(text))
+
     def mask_value(self, value: Any) -> Any:
         """A JSON value with asterisks in place of the secrets, in the names of its fields too."""
         if not self._texts:
@@ -139,6 +145,9 @@ class Secrets:
             if masked is not value:
                 data = to_json(masked)
         return self.mask(data.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+
+
+NO_SECRETS = Secrets()
 
 
 def _spellings(secret: str) -> set[str]:
@@ -180,3 +189,16 @@ def without_queries(text: str) -> str:
     """
     # A query may hold quotes and brackets, so whatever follows it without a space goes with it.
     return re.sub(r"(\w://[^\s?#\"<>]*)\?[^\s\"<>]*", r"\1?...", text)
+
+
+def unshown(error: DecodeError, secrets: Secrets) -> DecodeError:
+    """The error as it is; or, if what could not be decoded repeats a secret, one that quotes nothing.
+
+    In that case the original loses its message too, because it stays behind in the frames of the new one.
+    """
+    data, words = secrets.mask_bytes(error.data), f"{error.message} {error.__cause__}"
+    if data == error.data and secrets.mask(words) == words:
+        return error
+    message = "an answer that can't be decoded, and is not shown, since it repeats the key or token that was sent"
+    error.args, error.message, error.data, error.__cause__ = (message,), message, data, None
+    return DecodeError(message, data=data, endpoint=error.endpoint)

@@ -13,8 +13,9 @@ from multidict import CIMultiDictProxy
 
 from rxfal.errors import BodyTooLargeError, DecodeError, FalError, one_line
 from rxfal.wire.compressed import Decompressor
-from rxfal.wire.failures import Sent, transport_error, unshown
-from rxfal.wire.masking import Secrets
+from rxfal.wire.failures import Sent
+from rxfal.wire.masking import Secrets, unshown
+from rxfal.wire.transport import transport_error
 
 __all__ = ["Response"]
 

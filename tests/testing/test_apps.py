@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 from pydantic import BaseModel
 
-from rxfal.testing import ApiFailure, FalServer
+from rxfal.testing import ApiFailure, Bytes, FalServer
 
 
 async def read_events(response: aiohttp.ClientResponse) -> list[object]:
@@ -49,6 +49,16 @@ async def test_bytes_are_sent_as_they_are(server: FalServer, session: aiohttp.Cl
 
     async with session.post("/owner/raw/stream") as response:
         assert await response.read() == b": hello\n\ndata: [DONE]\n\n"
+
+
+async def test_a_step_of_a_script_is_no_event(server: FalServer, session: aiohttp.ClientSession):
+    @server.app("my/app")
+    async def app(input):
+        yield Bytes(b"data: 1\n\n")
+
+    async with session.post("/my/app/stream", json={}) as response:
+        assert response.status == 500
+        assert "Bytes is a step of a script: server.script(...)" in await response.text()
 
 
 async def test_an_app_without_events_is_an_empty_stream(server: FalServer, session: aiohttp.ClientSession):

@@ -27,8 +27,9 @@ from rxfal.errors import (
     TransportError,
     ValidationError,
 )
-from rxfal.wire.failures import Sent, error_from_response, retry_after_seconds, transport_error
+from rxfal.wire.failures import Sent, error_from_response, retry_after_seconds
 from rxfal.wire.masking import Secrets
+from rxfal.wire.transport import transport_error
 
 EVERY_KIND = [
     FalError("m"),
