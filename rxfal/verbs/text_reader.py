@@ -51,7 +51,7 @@ def reader(key: str, choice: int) -> Callable[[Any], Said]:
             return failure(event, event if error is True else error)
         whole, kind = get(key), get("type") or name
         typed = shape_of_type(kind) if isinstance(kind, str) else None
-        # Of a known event an `output` is something else, such as the result of a tool; another key was meant.
+        # In a known event `output` is something else, such as the result of a tool. Any other key was given on purpose.
         if isinstance(whole, str) and (typed is None or is_named):
             return (whole,)
         if typed is not None and (said := typed(event, choice)) is not None:
@@ -76,7 +76,7 @@ def reader(key: str, choice: int) -> Callable[[Any], Said]:
 
 
 def _at_key(event: Any, key: str) -> Said:
-    """The text so far in a property of an object; nothing where the key is there and has no text yet."""
+    """The text so far in an attribute of an object; "" if the key is there and has no text yet."""
     if isinstance(event, Mapping):
         return "" if key in event and get_field(event, key) is None else None
     whole = getattr(event, key, 0)

@@ -1,6 +1,6 @@
-"""In which shapes language models send their text: a function for each shape, and two tables that find it.
+"""The shapes in which language models send their text: a function for each, and two tables to look it up in.
 
-Events with a `type` are found by it, the others by a key that only they have. What the rows were made after:
+An event with a `type` is looked up by that, any other event by a key that only its shape has. The rows follow:
 
 - fal: https://fal.ai/models/fal-ai/any-llm/api and https://fal.ai/models/openrouter/router/llms.txt
 - OpenAI: https://platform.openai.com/docs/api-reference/chat-streaming, .../responses-streaming, .../realtime
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 __all__ = ["BY_KEY", "OBJECT", "Said", "failure", "fields_of", "get_field", "shape_of_type"]
 
 Said = str | tuple[str] | FalError | None
-"""What an event says: the next piece of the text, "" if it is of a known shape and has none; the whole text so far, in
-a tuple; an error; or None, if it is of no known shape."""
+"""What an event says: the next piece of the text, or "" if its shape is known and has none; the whole text so far, in a
+tuple; an error; or None if its shape is not known."""
 
 # Of type Any, so that what `isinstance` finds stays Any: a cast for each look-up would cost as much as the look-up.
 OBJECT: Any = dict
@@ -46,12 +46,12 @@ _Shape = Callable[[Any, int], Said]
 
 
 def fields_of(model: BaseModel) -> Mapping[str, Any]:
-    """What a model holds; asked with `getattr`, it takes two microseconds to say that it has no such field."""
+    """The fields of a model; to find out with `getattr` that it has no such field takes two microseconds."""
     return {**model.__dict__, **extra} if (extra := model.__pydantic_extra__) else model.__dict__
 
 
 def get_field(value: Any, name: str) -> Any:
-    """A field of a JSON object, a model or any other object; None where it has none of that name."""
+    """A field of a JSON object, a model or any other object; None if it has no such field."""
     if isinstance(value, OBJECT):
         return value.get(name)
     if is_model(value):
@@ -62,7 +62,7 @@ def get_field(value: Any, name: str) -> Any:
 
 
 def _text_of(content: Any) -> str:
-    """The text of a message's content: a text, one part or several; thoughts, tools and citations are none."""
+    """The text in a message's content: a string, one part or several. Thoughts, tools and citations don't count."""
     if isinstance(content, str):
         return content
     if isinstance(content, _SEQUENCE):
@@ -73,7 +73,7 @@ def _text_of(content: Any) -> str:
 
 
 def failure(event: Any, said: Any, status: int = 500) -> ApiError:
-    """The error of an event, in which `said` has the words."""
+    """The error for an event; `said` is the part of it that has the words."""
     event, said = _plain(event), _plain(said)
     error = error_from_value(status_in(said, event, default=status), said)
     error.body = event
@@ -90,7 +90,7 @@ def _plain(value: Any) -> Any:
 
 
 def _at(*path: str, default: Said = None) -> _Shape:
-    """A piece of text at that place; `default` where an event has no such place."""
+    """A piece of text at that place; `default` if an event has no such place."""
 
     def shape(event: Any, choice: int) -> Said:
         for name in path:
@@ -117,7 +117,7 @@ def _error(event: Any, choice: int) -> Said:
 
 
 def _chosen(choices: Any, index: int) -> Any:
-    """The choice with that index; one that names none has that of its place."""
+    """The choice with that index. One that names no index has that of its place in the list."""
     if not isinstance(choices, _SEQUENCE):
         return None
     for place, choice in enumerate(choices):
@@ -205,7 +205,7 @@ def _ollama_piece(event: Any, choice: int) -> Said:
 
 
 def _token(event: Any, choice: int) -> Said:
-    """TGI: special tokens, such as the one that ends the text, are no text; the whole at the end is a repetition."""
+    """TGI. Special tokens, such as the one that ends the text, are skipped, and so is the whole text at the end."""
     token = get_field(event, "token")
     text = get_field(token, "text")
     return None if not isinstance(text, str) else "" if get_field(token, "special") else text
@@ -286,7 +286,7 @@ _WITHOUT_TEXT = (
     *("tool-", "reasoning-", "source-", "data-"),  # Vercel
     *("RUN_", "STEP_", "TOOL_CALL_", "REASONING_", "THINKING_", "STATE_", "ACTIVITY_", "SUBAGENT_"),  # AG-UI
 )
-"""How the types of known events begin that never have text of the answer."""
+"""Beginnings of the types of known events that never hold text of the answer."""
 
 BY_KEY: dict[str, _Shape] = {
     "choices": _completion,
@@ -310,7 +310,7 @@ BY_KEY: dict[str, _Shape] = {
     "output": _output,
     "object": _object,
 }
-"""What an untyped event is found by; the first row that it fits counts."""
+"""Where an event is looked up that its type does not explain; the first row that fits counts."""
 
 
 def shape_of_type(kind: str) -> _Shape | None:
