@@ -99,12 +99,11 @@ class ChainObserver(abc.ObserverBase[_T_in]):
         try:
             with held():
                 subscription: Any = subscribe(self, scheduler)
+                self.attach(subscription if hasattr(subscription, "dispose") else Disposable(subscription))
         except Exception as error:
             if self.is_stopped:
                 raise
             self.on_error(error)
-        else:
-            self.attach(subscription if hasattr(subscription, "dispose") else Disposable(subscription))
         finally:
             self._on_next = on_next
 

@@ -197,6 +197,20 @@ def test_a_round_that_was_begun_elsewhere_can_be_disposed_of():
     assert (source.rounds, log.items, log.ends) == (1, [1], [])
 
 
+@pytest.mark.usefixtures("quick_background_loop")
+def test_a_subscription_that_the_loop_ends_before_its_subscriber_goes_on_was_whole():
+    disposed_on: list[str] = []
+
+    def subscribe(observer: Any, scheduler: Any = None) -> Disposable:
+        scheduler.schedule(lambda *_: observer.on_completed())
+        return Disposable(lambda: disposed_on.append(threading.current_thread().name))
+
+    log = Log()
+    from_observable(rx.create(subscribe)).subscribe(*log.callbacks)
+    assert log.ended.wait(PATIENCE)
+    assert disposed_on == ["rxfal-loop"]  # by the end itself, which had what it was to dispose of
+
+
 @pytest.mark.parametrize("scheduler", [CurrentThreadScheduler, ImmediateScheduler])
 def test_retry_backoff_on_a_scheduler_that_acts_at_once_goes_through_all_its_rounds(scheduler: Any):
     tries = iter([rx.throw(ValueError(1)), rx.throw(ValueError(2)), rx.of("ok")])
