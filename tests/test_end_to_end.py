@@ -7,6 +7,7 @@ import resource
 import subprocess
 import sys
 import textwrap
+import time
 import traceback
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -136,6 +137,30 @@ SCRIPTS = {
         chain.subscribe(on_completed=done.set)
         done.wait()
         """,
+    "a client of the program's own that is left open, with a stream that is left last": """
+        async def left(how):
+            stream = rxfal.Client("key", config=rxfal.Config(base_url=url)).stream("me/open")
+            if how == "break":
+                async for _ in stream:
+                    break
+            elif how == "return":
+                async for _ in stream:
+                    return
+            elif how == "timeout":
+                try:
+                    async with asyncio.timeout(0.02):
+                        await stream
+                except TimeoutError:
+                    pass
+            else:
+                opened = asyncio.Event()
+                subscription = stream.subscribe(lambda _: opened.set())
+                await opened.wait()
+                subscription.dispose()
+
+        for how in ("break", "return", "timeout", "dispose") * 3:
+            asyncio.run(left(how))
+        """,
     "a client closed by its block, on a loop and without one": """
         async def main():
             async with rxfal.Client("key", config=rxfal.Config(base_url=url)) as client:
@@ -227,6 +252,26 @@ async def test_a_slow_loop_over_a_fast_stream_stays_small_and_loses_nothing(serv
                 largest = max(largest, resident_mebibytes())
     assert expected == total
     assert largest - before <= 8
+
+
+async def test_a_busy_program_is_not_called_a_silent_server() -> None:
+    with FalServer() as server:  # on a thread of its own: it goes on while this loop is blocked
+        first, last = Pause(), Pause()
+        server.script("me/fast", [Bytes(b"data: 1\n\n"), first, Bytes(b"data: 2\n\n"), last])
+        got: list[int] = []
+
+        def block() -> None:
+            first.release()
+            last.wait_reached()  # the second event is in the socket, unseen
+            time.sleep(0.3)
+
+        def on_next(event: int) -> None:
+            got.append(event)
+            asyncio.get_running_loop().call_soon(block) if event == 1 else last.release()
+
+        async with server.client() as client:
+            await client.stream("me/fast", timeout=0.2).do_action(on_next)
+    assert got == [1, 2]
 
 
 # Secrets

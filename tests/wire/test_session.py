@@ -203,6 +203,37 @@ async def test_a_dropped_client_closes_what_it_left():
         await asyncio.wait_for(server.gone.wait(), 2)
 
 
+async def test_who_closes_a_session_that_is_being_closed_waits_until_it_is(monkeypatch: pytest.MonkeyPatch):
+    sessions = Sessions(1.0)
+    session = await sessions.get()
+    keeper, close, closing, go_on = session.keeper, session.close, list[int](), asyncio.Event()
+
+    async def slowly() -> None:
+        closing.append(1)
+        await go_on.wait()
+        await close()
+
+    monkeypatch.setattr(session, "close", slowly)
+    assert keeper is not None
+    first = asyncio.ensure_future(sessions.aclose())
+    await asyncio.sleep(0)
+    second = asyncio.ensure_future(keeper.aclose())  # as the loop does when it shuts down
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert (closing, first.done(), second.done()) == ([1], False, False)
+    go_on.set()
+    await asyncio.wait_for(asyncio.gather(first, second), 2)
+    assert session.client.closed
+
+
+async def test_a_closed_session_leaves_the_loop_nothing_to_close():
+    sessions = Sessions(1.0)
+    keeper = (await sessions.get()).keeper
+    assert keeper is not None
+    await sessions.aclose()
+    assert keeper.ag_frame is None
+
+
 def test_close_does_not_wait_for_a_busy_loop_for_ever(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("rxfal.wire.session._PATIENCE", 0.05)
     sessions = Sessions(1.0)
