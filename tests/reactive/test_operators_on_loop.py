@@ -193,6 +193,8 @@ def test_the_source_goes_on_when_half_of_what_waited_is_delivered(elsewhere: Els
 
     stream = counter.stream.pipe(ops.on_loop(elsewhere.loop, buffer_size=10))
     here.call(lambda: stream.subscribe(on_next))
+    while counter.produced < 10:
+        here.call(lambda: None)
     release()
     while len(seen) < 100:
         elsewhere.call(lambda: None)
