@@ -180,8 +180,10 @@ def test_a_shared_stream_starts_anew_in_a_forked_child_and_goes_on_in_the_parent
         go_on = asyncio.Event()
         shared = create(read, name="shared").pipe(share())
         here, done = threading.Event(), threading.Event()
-        shared.subscribe(lambda item: (heard.append(item), here.set()), lambda _: os.write(1, b"an error!"), done.set)
+        complain = lambda _: os.write(1, b"an error!")
+        shared.subscribe(lambda item: (heard.append(item), here.set()), complain, done.set)
         here.wait(5)
+        shared.subscribe(lambda item: None, complain, scheduler=rx.scheduler.ImmediateScheduler())  # of no loop
         sys.stdout.flush()
         if not (child := os.fork()):
             os._exit(0 if shared.take(1).run() == "first" and runs[-1] == os.getpid() and len(runs) == 2 else 1)
