@@ -202,7 +202,19 @@ async def test_a_bad_subscriber_with_a_scheduler_of_its_own_is_reported_too(repo
     assert [type(report["exception"]) for report in reports] == [ZeroDivisionError]
 
 
-# async def callbacks
+# What can't be called, and async def callbacks
+
+
+@pytest.mark.parametrize("place", ["on_next", "on_error", "on_completed"])
+@pytest.mark.parametrize("wrong", ["x", 5, [], object()], ids=["text", "number", "list", "object"])
+async def test_what_can_not_be_called_is_a_type_error_at_the_call(wrong: Any, place: str):
+    source = Source()
+    with pytest.raises(TypeError, match=f"{place} is a function or an observer, not "):
+        source.stream.subscribe(**{place: wrong})
+    with pytest.raises(TypeError, match=f"{place} is a function or an observer, not "):
+        source.stream.map(str).subscribe(**{place: wrong})
+    await spin()
+    assert source.runs == []
 
 
 async def coroutine(*args: Any) -> None:

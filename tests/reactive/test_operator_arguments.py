@@ -1,7 +1,7 @@
 """What an operator is given wrong is an exception at the call, not at subscription."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -55,6 +55,32 @@ def test_a_time_is_finite_and_above_0(operator: Callable[[Any], Any]):
     for wrong in ("1", [1]):
         with pytest.raises(TypeError, match="is in seconds, or a timedelta, not"):
             operator(wrong)
+
+
+@pytest.mark.parametrize(
+    "operator",
+    [
+        lambda t: ops.buffer(seconds=t),
+        lambda t: ops.buffer(count=2, seconds=t),
+        ops.buffer_with_time,
+        lambda t: ops.buffer_with_time_or_count(t, 2),
+        ops.throttle_latest,
+    ],
+)
+def test_no_time_at_all_is_not_above_0(operator: Callable[[Any], Any]):
+    for wrong in (0, 0.0, timedelta(0)):
+        with pytest.raises(ArgumentOutOfRangeException, match="is a finite time above 0"):
+            operator(wrong)
+
+
+def test_a_silence_is_0_seconds_or_more():
+    for wrong in (-1, -0.001, NAN, -INF, timedelta(seconds=-1)):
+        with pytest.raises(ValueError, match="0 seconds or more"):
+            ops.timeout(wrong)
+        with pytest.raises(ValueError, match="0 seconds or more"):
+            from_observable(rx.of(1)).timeout(wrong)
+    for right in (0, 0.5, timedelta(0), datetime.now(UTC)):
+        ops.timeout(right)
 
 
 @pytest.mark.parametrize("option", ["wait_initial", "wait_max", "wait_exp_base", "wait_jitter"])

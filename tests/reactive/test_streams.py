@@ -15,7 +15,7 @@ from reactivex.subject import Subject
 
 from rxfal.reactive.merge import Tagged, merge
 from rxfal.reactive.stream import ConnectableStream, Stream, from_observable
-from tests.reactive.sources import END, Log, Source, spin, until
+from tests.reactive.sources import END, PATIENCE, Log, Source, spin, until
 
 four = from_observable(rx.of(0, 1, 2, 3), name="four")
 
@@ -151,6 +151,36 @@ async def test_what_an_operator_returns_that_is_no_observable_is_left_alone():
     assert isinstance(future, asyncio.Future)
     assert await future == 3
     assert four.pipe(rx_ops.map(str), lambda source: 5) == 5
+
+
+async def test_wait_is_the_coroutine_that_tasks_are_made_of():
+    task = asyncio.create_task(four.wait())
+    async with asyncio.TaskGroup() as group:
+        grouped = group.create_task(four.map(str).wait())
+    assert (await task, grouped.result()) == (3, "3")
+    assert await asyncio.wait_for(four.wait(), PATIENCE) == 3
+    assert await asyncio.gather(four.wait(), four) == [3, 3]
+
+
+async def test_cancelling_a_task_that_waits_disposes():
+    source = Source()
+    task = asyncio.create_task(source.stream.wait())
+    run = await source.open()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await spin()
+    assert run.closed.is_set()
+
+
+async def test_a_stream_that_fails_in_a_task_group_ends_the_others():
+    other = Source()
+    with pytest.RaisesGroup(ValueError):
+        async with asyncio.TaskGroup() as group:
+            group.create_task(other.stream.wait())
+            group.create_task(from_observable(rx.throw(ValueError("broken"))).wait())
+    await spin()
+    assert all(run.closed.is_set() for run in other.runs)
 
 
 # merge
