@@ -126,10 +126,9 @@ class LoopScheduler(PeriodicScheduler):
 
         def tick(*_: Any) -> None:
             nonlocal due, state
-            if not timer.is_disposed:
-                state = action(state)
-                due = next_tick(due, seconds, clock())
-                timer.disposable = self.schedule_relative(due - clock(), tick)
+            state = action(state)
+            due = next_tick(due, seconds, clock())
+            timer.disposable = self.schedule_relative(due - clock(), tick)  # at once disposed, if the timer was
 
         timer.disposable = self.schedule_relative(seconds, tick)
         return timer

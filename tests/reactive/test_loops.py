@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from reactivex import Observable
 from reactivex.scheduler import EventLoopScheduler, NewThreadScheduler, TimeoutScheduler
 
 from rxfal.errors import TransportError
+from rxfal.reactive import background
 from rxfal.reactive.background import background_loop, current_loop
 from rxfal.reactive.hops import running_loop
 from rxfal.reactive.reader import Sink
@@ -80,6 +82,28 @@ def test_there_is_one_background_loop_for_all_threads():
         thread.join(PATIENCE)
     assert loops == [background_loop().loop] * 8
     assert [thread.name for thread in threading.enumerate()].count("rxfal-loop") == 1
+
+
+def test_threads_that_use_it_first_at_once_make_one_background_loop(monkeypatch: pytest.MonkeyPatch):
+    made: list[Any] = []
+    barrier = threading.Barrier(4)
+
+    class Slow:
+        is_closing = False
+
+        def __init__(self) -> None:
+            made.append(self)
+            threading.Event().wait(0.05)  # as long as it takes for another thread to come in, if it can
+
+    def use() -> Any:
+        barrier.wait(PATIENCE)
+        return background.background_loop()
+
+    with monkeypatch.context() as patch, ThreadPoolExecutor(4) as threads:
+        patch.setattr(background, "_background", None)
+        patch.setattr(background, "BackgroundLoop", Slow)
+        used = [future.result(PATIENCE) for future in [threads.submit(use) for _ in range(4)]]
+    assert used == made * 4
 
 
 def test_a_thread_with_a_loop_of_its_own_uses_that():

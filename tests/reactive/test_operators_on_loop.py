@@ -257,6 +257,20 @@ def test_disposed_inside_on_next_the_rest_does_not_arrive(elsewhere: Elsewhere):
     assert seen == [0, 1, 2]
 
 
+@pytest.mark.parametrize("chain", [lambda s: s, lambda s: s.share()], ids=["bare", "behind share"])
+def test_the_far_side_hears_that_the_sources_loop_has_ended(elsewhere: Elsewhere, chain: Any):
+    source, log = Source("owner/alias"), Log()
+
+    async def main() -> None:
+        chain(source.stream).pipe(ops.on_loop(elsewhere.loop)).subscribe(*log.callbacks)
+        await (await source.open()).send(1)
+
+    asyncio.run(main())
+    assert log.ended.wait(PATIENCE)
+    assert log.items == [1]
+    assert [str(end) for end in log.ends] == ["owner/alias: the event loop that it ran on has ended."]
+
+
 def test_a_closed_loop_disposes_the_source(elsewhere: Elsewhere):
     here, source, log = Elsewhere(), Source(), Log()
     here.call(lambda: source.stream.pipe(ops.on_loop(elsewhere.loop)).subscribe(*log.callbacks))

@@ -9,8 +9,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import reactivex as rx
+from reactivex import Observable
 from reactivex.disposable import Disposable
+from reactivex.subject import Subject
 
+from rxfal import operators as ops
 from rxfal.reactive.scheduler import LoopScheduler
 from rxfal.reactive.stream import create
 from tests.reactive.sources import PATIENCE, Log, forever, spin, until
@@ -136,6 +140,94 @@ async def test_periodic_work_passes_its_state_on_until_disposed():
     periodic.dispose()
     await asyncio.sleep(0.005)
     assert states == [0, 1, 2]
+
+
+class HandLoop(asyncio.AbstractEventLoop):
+    """A loop that the test turns: each timer rings when it is told to, some seconds late."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.timers: list[asyncio.TimerHandle] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def is_closed(self) -> bool:
+        return False
+
+    def get_debug(self) -> bool:
+        return False
+
+    def call_later(self, delay: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
+        timer = asyncio.TimerHandle(self.now + delay, callback, args, self)
+        self.timers.append(timer)
+        return timer
+
+    def call_soon(self, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
+        return self.call_later(0.0, callback, *args)
+
+    def _timer_handle_cancelled(self, timer: asyncio.TimerHandle) -> None:
+        if timer in self.timers:  # not the one that has rung
+            self.timers.remove(timer)
+
+    def ring(self, late: float = 0.0) -> None:
+        timer = min(self.timers, key=asyncio.TimerHandle.when)
+        self.timers.remove(timer)
+        self.now = timer.when() + late
+        timer._run()
+
+
+@pytest.fixture
+def loop(monkeypatch: pytest.MonkeyPatch) -> HandLoop:
+    loop = HandLoop()
+    monkeypatch.setattr("rxfal.reactive.scheduler.running_loop", lambda: loop)
+    return loop
+
+
+def test_periodic_work_keeps_to_its_beat_however_late_each_tick_is(loop: HandLoop):
+    ticks: list[float] = []
+    work = LoopScheduler(loop).schedule_periodic(10.0, lambda _: ticks.append(loop.now))
+    for late in (1.0, 3.0, 0.0, 9.0, 2.0):
+        loop.ring(late)
+    assert ticks == [1011.0, 1023.0, 1030.0, 1049.0, 1052.0]
+    work.dispose()
+
+
+def test_ticks_that_an_action_covers_are_left_out(loop: HandLoop):
+    ticks: list[float] = []
+
+    def action(_: Any) -> None:
+        ticks.append(loop.now)
+        if len(ticks) == 1:
+            loop.now += 27.0
+
+    work = LoopScheduler(loop).schedule_periodic(10.0, action)
+    for _ in range(3):
+        loop.ring()
+    assert ticks == [1010.0, 1040.0, 1050.0]
+    work.dispose()
+
+
+def test_periodic_work_that_disposes_itself_sets_no_timer_more(loop: HandLoop):
+    work = LoopScheduler(loop).schedule_periodic(10.0, lambda _: work.dispose())
+    loop.ring()
+    assert loop.timers == []
+
+
+@pytest.mark.parametrize("operator", ["interval", "sample", "buffer_with_time"])
+def test_operators_keep_to_the_beat_too(operator: str, loop: HandLoop):
+    ticks: list[float] = []
+    subject = Subject[int]()
+    streams: dict[str, Observable[Any]] = {
+        "interval": rx.interval(10.0),
+        "sample": subject.pipe(ops.sample(10.0)),
+        "buffer_with_time": subject.pipe(ops.buffer_with_time(10.0)),
+    }
+    with streams[operator].subscribe(lambda _: ticks.append(loop.now), scheduler=LoopScheduler(loop)):
+        for late in (1.0, 3.0, 0.0, 9.0, 2.0):
+            subject.on_next(1)
+            loop.ring(late)
+    assert ticks == [1011.0, 1023.0, 1030.0, 1049.0, 1052.0]
 
 
 def test_on_a_closed_loop_scheduling_raises_and_disposing_does_nothing():

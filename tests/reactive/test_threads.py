@@ -20,7 +20,7 @@ from rxfal.reactive.iterate import _Queue, _ThreadWaiter, iterate  # pyright: ig
 from rxfal.reactive.merge import merge
 from rxfal.reactive.reader import Sink
 from rxfal.reactive.scheduler import LoopScheduler
-from rxfal.reactive.stream import create, from_observable
+from rxfal.reactive.stream import Stream, create, from_observable
 from tests.reactive.sources import PATIENCE, Counter
 
 pytestmark = pytest.mark.every_loop
@@ -169,6 +169,30 @@ async def test_merging_threads_hands_items_on_one_at_a_time_and_loses_none():
             seen.setdefault(tag, []).append(value)
     assert seen == {str(number): list(range(5000)) for number in range(4)}
     assert overlaps == 0
+
+
+@pytest.mark.parametrize("second", ["on_next", "on_error", "on_completed"])
+@pytest.mark.parametrize("tagged", [False, True], ids=["plain", "tagged"])
+def test_while_a_merge_hands_an_item_on_another_thread_has_to_wait(tagged: bool, second: str):
+    one, other = Subject[int](), Subject[int]()
+    merged: Stream[Any] = merge(a=one, b=other) if tagged else merge(one, other)
+    inside, seen = False, list[str]()
+
+    def called(what: str) -> None:
+        nonlocal inside
+        seen.append(f"{what} inside another" if inside else what)
+        inside = True
+        if len(seen) == 1:
+            thread.start()
+            thread.join(0.05)  # as long as it takes for the other thread to come in, if it can
+        inside = False
+
+    thread = threading.Thread(target=getattr(other, second), args=[] if second == "on_completed" else [ValueError()])
+    with merged.subscribe(lambda _: called("on_next"), lambda _: called("on_error"), lambda: called("on_completed")):
+        one.on_next(1)
+        thread.join(PATIENCE)
+        one.on_completed()
+    assert seen[1:] == [second]
 
 
 def test_many_threads_run_streams_at_once():

@@ -196,7 +196,9 @@ class Connection(ChainObserver[_T]):
 
     def on_error(self, error: Exception) -> None:
         if not self.is_stopped:
-            self._end(self._hand_on, OnError(error))
+            end = OnError[_T](error)
+            end.exception = error  # it makes an Exception of what is none, of a SystemExit
+            self._end(self._hand_on, end)
 
     def on_completed(self) -> None:
         if not self.is_stopped:
