@@ -68,6 +68,11 @@ def subscribing_on(loop: asyncio.AbstractEventLoop) -> Generator[None]:
         _override.loop, _override.beside = before
 
 
+def loop_about_to_block() -> asyncio.AbstractEventLoop | None:
+    """Return the event loop that runs on this thread and that the `subscribing_on` block is about to block, if any."""
+    return _override.beside
+
+
 class BackgroundLoop:
     """An event loop in a daemon thread, which keeps running whatever a callback raises.
 

@@ -107,3 +107,16 @@ def subscribers(shared: Stream[Any]) -> tuple[Any, ...]:
     while not hasattr(subscribe, "__self__") or not hasattr(subscribe.__self__, "state"):
         subscribe = subscribe.__self__._subscribe
     return subscribe.__self__.state.members
+
+
+async def test_run_on_the_loop_of_a_shared_source_says_that_it_would_wait_for_itself():
+    counter, log = Counter(10**9), Log()
+    shared = counter.stream.share()
+    with shared.subscribe(*log.callbacks):
+        with pytest.raises(RuntimeError, match="wait for themselves for ever"):
+            shared.run()
+        with pytest.raises(RuntimeError, match="wait for themselves for ever"):
+            next(shared.map(str).blocking())
+        before = counter.produced
+        await until(lambda: counter.produced > before)  # the others go on
+    assert log.ends == []

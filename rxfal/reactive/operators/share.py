@@ -15,7 +15,7 @@ from reactivex.disposable import Disposable
 from reactivex.notification import Notification, OnCompleted, OnError
 
 from rxfal.errors import TransportError
-from rxfal.reactive.background import current_loop
+from rxfal.reactive.background import current_loop, loop_about_to_block
 from rxfal.reactive.gate import DemandGate
 from rxfal.reactive.observer import ChainObserver, is_stream
 from rxfal.reactive.reader import Reader, Sink
@@ -69,6 +69,7 @@ class Shared(Generic[_T]):
                 self.state = self.connection(scheduler)
             state = self.state
             if isinstance(state, Connection):
+                state.refuse_to_wait_for_itself()
                 state.join(member)
         if lost is not None:
             lost.on_loop_end(TransportError("the event loop that a shared stream ran on was closed", kind="cancelled"))
@@ -147,6 +148,14 @@ class Connection(ChainObserver[_T]):
     def is_lost(self) -> bool:
         """Return whether its loop was closed before the source ended, or it belongs to the parent of a fork."""
         return self._pid != os.getpid() or (self._loop is not None and self._loop.is_closed())
+
+    def refuse_to_wait_for_itself(self) -> None:
+        """Raise RuntimeError if this thread is about to block the loop that the source runs on."""
+        if self._loop is not None and self._loop is loop_about_to_block():
+            raise RuntimeError(
+                "run() and blocking() would block the event loop on which this shared stream already runs, and wait "
+                "for themselves for ever: use `await` or `async for` there."
+            )
 
     def join(self, member: Member[_T]) -> None:
         """Add a member. The caller must hold the lock."""
