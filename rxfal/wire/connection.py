@@ -14,8 +14,6 @@ import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import HttpProcessingError
 
-from rxfal.wire import tls
-
 __all__ = ["Connection", "use_for"]
 
 _USED_OF_CONNECTIONS = (
@@ -45,11 +43,6 @@ class Connection(ResponseHandler):
     """aiohttp's connection with a few differences, each explained where it is made."""
 
     _answered = False  # the head of the response to the request in hand has come
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin; over TLS the handshake is done by now."""
-        super().connection_made(transport)
-        tls.share_buffer(self._loop, transport)
 
     def set_response_params(self, **params: Any) -> None:
         """Begin a request; aiohttp calls this for each one."""

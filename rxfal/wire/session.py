@@ -18,7 +18,7 @@ import aiohttp
 from yarl import URL
 
 from rxfal.errors import TransportError
-from rxfal.wire import connection, tls
+from rxfal.wire.connector import connector_of_this_loop
 
 __all__ = ["Attempt", "LoopSession", "Sessions"]
 
@@ -68,11 +68,8 @@ class LoopSession:
         self.ended: asyncio.Event | None = None  # there once someone closes it
         self.responses: set[_Closes] = set()
         self._proxies: dict[tuple[str, str | None, int | None], URL | None] = {}
-        # aiohttp's default of 100 connections would make the 101st stream wait in silence.
-        connector = tls.Connector(limit=0, limit_per_host=0, ssl=ssl_context or True)
-        connection.use_for(connector)
         self.client = aiohttp.ClientSession(
-            connector=connector,
+            connector=connector_of_this_loop(ssl_context),
             trace_configs=[_noting_what_was_sent()],
             cookie_jar=aiohttp.DummyCookieJar(),
             # The caller limits silence and the whole duration; `connect` includes DNS and TLS.

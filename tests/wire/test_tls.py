@@ -5,10 +5,12 @@ import errno
 import logging
 import socket
 import ssl
+import tracemalloc
 from asyncio import StreamReader as Reader
 from asyncio import StreamWriter as Writer
+from asyncio import sslproto
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import aiohttp
@@ -18,10 +20,13 @@ import trustme
 from pydantic import SecretStr
 
 from rxfal.errors import ApiError, TransportError
+from rxfal.wire import connector
 from rxfal.wire.config import Config
+from rxfal.wire.connector import Connector, connector_of_this_loop
 from rxfal.wire.credentials import Credentials
 from rxfal.wire.http import Http
 from tests.hidden import assert_hidden
+from tests.loops import LOOPS, LoopFactory
 from tests.wire.servers import answer, request_to
 
 KEY = "the-secret-key"
@@ -109,6 +114,105 @@ async def test_a_certificate_for_another_name_is_refused(authority: trustme.CA, 
 def test_what_is_no_context_is_refused():
     with pytest.raises(ValueError, match="ssl_context"):
         Config(ssl_context="company.pem")  # pyright: ignore[reportArgumentType]
+
+
+# Memory
+
+
+@pytest.fixture
+async def deaf() -> AsyncIterator[socket.socket]:
+    """A server that takes connections, and answers nothing."""
+    with socket.create_server(("127.0.0.1", 0), backlog=32) as listener:
+        listener.setblocking(False)
+        yield listener
+
+
+async def test_handshakes_under_way_share_the_buffer_that_they_receive_into(
+    deaf: socket.socket, trusting: ssl.SSLContext
+):
+    loop, url = asyncio.get_running_loop(), f"https://127.0.0.1:{deaf.getsockname()[1]}"
+    async with connections(trusting, base_url=url) as http, AsyncExitStack() as begun:
+        await http._sessions.get()
+        tracemalloc.start()
+        begun.callback(tracemalloc.stop)
+        answers = [asyncio.ensure_future(http.fetch(request_to(url))) for _ in range(20)]
+        for _ in answers:
+            connection, _ = await loop.sock_accept(deaf)
+            begun.enter_context(connection)
+            assert await loop.sock_recv(connection, 1)
+        memory, _ = tracemalloc.get_traced_memory()
+        assert memory < 20 * 2**17  # asyncio's own buffers would be 20 times 256 KiB
+        for answer in answers:
+            answer.cancel()
+        await asyncio.wait(answers)
+
+
+async def test_what_comes_at_once_on_many_connections_is_not_mixed_up(authority: trustme.CA, trusting: ssl.SSLContext):
+    bodies = [name.encode() * 100_000 for name in ("one", "other")]
+    async with (
+        secure(authority, "127.0.0.1", reply=answer(bodies[0])) as one,
+        secure(authority, "127.0.0.1", reply=answer(bodies[1])) as other,
+        connections(trusting) as http,
+    ):
+        requests = [request_to(f"https://127.0.0.1:{server.port}", auth=False) for server in (one, other) * 10]
+        assert await asyncio.gather(*map(http.fetch, requests)) == bodies * 10
+
+
+async def test_this_aiohttp_and_this_asyncio_are_those_that_the_connector_was_written_for(trusting: ssl.SSLContext):
+    made = connector_of_this_loop(trusting)
+    assert type(made) is Connector
+    assert {"_ssl_buffer", "_ssl_buffer_view"} <= set(sslproto.SSLProtocol.__init__.__code__.co_names)
+    await made.close()
+
+
+@pytest.mark.parametrize("loop", LOOPS.values(), ids=LOOPS)
+@pytest.mark.parametrize("known", [True, False], ids=["", "with another aiohttp"])
+def test_every_loop_and_another_aiohttp_have_tls(
+    authority: trustme.CA, trusting: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch, loop: LoopFactory, known: bool
+):
+    async def main() -> None:
+        async with secure(authority, "127.0.0.1") as server:
+            url = f"https://127.0.0.1:{server.port}"
+            async with connections(trusting, base_url=url) as http:
+                assert await http.fetch(request_to(url)) == b"done"
+
+    if not known:
+        monkeypatch.setattr(connector, "_OVERRIDDEN", ("_renamed_since",))
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(main())
+
+
+async def test_a_handshake_that_does_not_end_is_a_timeout(deaf: socket.socket, trusting: ssl.SSLContext):
+    url = f"https://127.0.0.1:{deaf.getsockname()[1]}"
+    async with connections(trusting, base_url=url, connect_timeout=0.1) as http:
+        with pytest.raises(TransportError) as caught:
+            await http.fetch(request_to(url))
+    assert caught.value.kind == "timeout"
+    assert not caught.value.outcome_unknown
+
+
+async def test_tls_goes_through_a_proxy(
+    authority: trustme.CA, trusting: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+):
+    async def pump(reader: Reader, writer: Writer) -> None:
+        while data := await reader.read(2**16):
+            writer.write(data)
+        writer.close()
+
+    async def tunnel(reader: Reader, writer: Writer) -> None:
+        host, _, port = (await reader.readuntil(b"\r\n\r\n")).split()[1].decode().partition(":")
+        there = await asyncio.open_connection(host, int(port))
+        writer.write(b"HTTP/1.1 200 Connected\r\n\r\n")
+        await asyncio.gather(pump(reader, there[1]), pump(there[0], writer), return_exceptions=True)
+
+    async with (
+        secure(authority, "127.0.0.1", reply=answer(b"done" * 100_000)) as server,
+        await asyncio.start_server(tunnel, "127.0.0.1", 0) as proxy,
+    ):
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}")
+        async with connections(trusting, base_url=f"https://127.0.0.1:{server.port}") as http:
+            requests = [request_to(f"https://127.0.0.1:{server.port}") for _ in range(5)]
+            assert await asyncio.gather(*map(http.fetch, requests)) == [b"done" * 100_000] * 5
 
 
 # Backup hosts
