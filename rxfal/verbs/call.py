@@ -187,9 +187,9 @@ class StreamCall:
         except Exception as error:
             raise CallbackError(f"on_open raised {type(error).__name__}: {error}") from error
 
-    def limit(self, response: Response) -> SilenceLimit:
-        """The limit on the silence of this response."""
-        return SilenceLimit(self._timeout, endpoint=self.endpoint.id, request_id=response.request_id)
+    def limit(self) -> SilenceLimit:
+        """The limit on the silence of a response."""
+        return SilenceLimit(self._timeout, endpoint=self.endpoint.id)
 
     def _with_input(self, value: Any) -> Request:
         request = self._request

@@ -54,10 +54,15 @@ def complete(kind: type, given: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         TypeError: For an option that the kind does not have.
     """
-    defaults = {name: default.value for name, (_, default) in _fields(kind).items()}
+    defaults = _defaults(kind)
     if unknown := given.keys() - defaults:
         raise TypeError(f"unexpected option {min(unknown)!r}: there are {', '.join(defaults)}")
     return {**defaults, **given}
+
+
+@cache
+def _defaults(kind: type) -> dict[str, Any]:
+    return {name: default.value for name, (_, default) in _fields(kind).items()}
 
 
 @cache

@@ -24,12 +24,10 @@ class SilenceLimit:
     Args:
         seconds: The longest silence; None for no limit.
         endpoint: Which endpoint the error names.
-        request_id: fal's id of the request.
     """
 
-    def __init__(self, seconds: float | None, *, endpoint: str, request_id: str | None) -> None:
+    def __init__(self, seconds: float | None, *, endpoint: str) -> None:
         self._endpoint = endpoint
-        self._request_id = request_id
         self._task = asyncio.current_task()
         self._since: float | None = None
         self._expired = False
@@ -61,9 +59,7 @@ class SilenceLimit:
         except asyncio.CancelledError:
             # As asyncio.timeout does: somebody else's cancellation at the same moment goes first.
             if self._expired and self._task is not None and self._task.uncancel() <= 0:
-                raise StreamTimeoutError(
-                    self._clock() - since, endpoint=self._endpoint, request_id=self._request_id
-                ) from None
+                raise StreamTimeoutError(self._clock() - since, endpoint=self._endpoint) from None
             raise
         finally:
             self._since = None

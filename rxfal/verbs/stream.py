@@ -144,7 +144,7 @@ def undecoded(call: StreamCall) -> Stream[ServerSentEvent]:
                 )
             decoder = SSEDecoder(call.http.config.max_event_size)
             turn, left = Turn(), LOOK_EVERY
-            with call.limit(response) as limit:
+            with call.limit() as limit:
                 while True:
                     chunk = await limit.wait(response.read_chunk)
                     for event in decoder.feed(chunk) if chunk else _last(decoder.close()):
@@ -165,7 +165,7 @@ async def _read_events(call: StreamCall, response: Response, sink: Sink[Any], de
     decoder = SSEDecoder(call.http.config.max_event_size)
     parse, on_next, gate = decode.parse, sink.on_next, sink.gate
     turn, left = Turn(), LOOK_EVERY
-    with call.limit(response) as limit:
+    with call.limit() as limit:
         while True:
             chunk = await limit.wait(response.read_chunk)
             for data, event, _, _ in decoder.feed_raw(chunk) if chunk else _last(decoder.close_raw()):
@@ -192,13 +192,13 @@ async def _read_events(call: StreamCall, response: Response, sink: Sink[Any], de
 
 
 async def _read_whole(call: StreamCall, response: Response) -> bytes:
-    with call.limit(response) as limit:
+    with call.limit() as limit:
         return await response.read(lambda: limit.wait(response.read_chunk))
 
 
 async def _read_binary(call: StreamCall, response: Response, sink: Sink[Any]) -> None:
     turn, left = Turn(), LOOK_EVERY
-    with call.limit(response) as limit:
+    with call.limit() as limit:
         while chunk := await limit.wait(response.read_chunk):
             sink.on_next(chunk)
             if sink.gate.closed:

@@ -227,8 +227,9 @@ class Http:
         attempt.was_sent = False
         session = await self._sessions.get()
         outgoing = await self._outgoing(request, session, moved)
-        attempt.address = address_of(outgoing.proxy or outgoing.url, self.config)
-        logger.debug("%s %s", request.method, request.url.with_query(None))
+        attempt.server = partial(address_of, (outgoing.proxy or outgoing.url).origin(), self.config)
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug("%s %s", request.method, request.url.with_query(None))
         try:
             response = Response(
                 await session.client.request(
@@ -242,7 +243,7 @@ class Http:
                     trace_request_ctx=attempt,
                 ),
                 request.endpoint,
-                address=attempt.address,
+                server=attempt.server,
                 sent=outgoing.sent,
                 secrets=outgoing.secrets,
                 max_body_size=self.config.max_body_size,

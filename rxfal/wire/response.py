@@ -31,8 +31,6 @@ class Response:
     Attributes:
         status: The HTTP status.
         headers: The headers.
-        request_id: fal's id for the request (`x-fal-request-id`), if there is one.
-        address: Host and port of the server.
         content_type: The media type, without parameters.
         sent: The credential that the request carried; None if it was to carry none.
         secrets: The secrets of the request, in case the response repeats them.
@@ -45,10 +43,9 @@ class Response:
         "_endpoint",
         "_max_body_size",
         "_raw",
-        "address",
+        "_server",
         "content_type",
         "headers",
-        "request_id",
         "secrets",
         "sent",
         "status",
@@ -59,7 +56,7 @@ class Response:
         raw: aiohttp.ClientResponse,
         endpoint: str,
         *,
-        address: str,
+        server: Callable[[], str],
         sent: Sent | None,
         secrets: Secrets,
         max_body_size: int,
@@ -68,19 +65,32 @@ class Response:
         self._raw = raw
         self._content = raw.content
         self._endpoint = endpoint
-        self.address = address
+        self._server = server
         self._max_body_size = max_body_size
         self._client_is_closed = client_is_closed
         self.sent: Sent | None = sent
         self.secrets = secrets
         self.status = raw.status
         self.headers: CIMultiDictProxy[str] = raw.headers
-        request_id = raw.headers.get("x-fal-request-id")
-        self.request_id = None if request_id is None else one_line(secrets.mask(request_id), 200)
         # Not aiohttp's `content_type`: it also parses the parameters, and fails if they are odd.
         self.content_type = self._first_of("Content-Type") or "application/octet-stream"
         encoding = self._first_of("Content-Encoding")
         self._decompressor = None if encoding in ("", "identity") else Decompressor(encoding, endpoint=endpoint)
+
+    @property
+    def request_id(self) -> str | None:
+        """The id that fal gave the request (`x-fal-request-id`), if it did.
+
+        It is looked through for secrets each time: that takes as long as parsing a hundred events, and hardly anybody
+        asks for it.
+        """
+        request_id = self.headers.get("x-fal-request-id")
+        return None if request_id is None else one_line(self.secrets.mask(request_id), 200)
+
+    @property
+    def address(self) -> str:
+        """Host and port of the server, for messages."""
+        return self._server()
 
     def _first_of(self, name: str) -> str:
         """A header's value without parameters, in lower case."""

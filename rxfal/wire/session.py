@@ -10,7 +10,7 @@ import ssl
 import threading
 import urllib.request
 import weakref
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from types import AsyncGeneratorType
 from typing import Any, Protocol, cast
 
@@ -35,15 +35,20 @@ class Attempt:
     """One attempt at a request, while it goes on. It has no repr, because tracebacks can show it.
 
     Attributes:
-        address: Host and port of the server.
+        server: Gives the host and port of the server, which only messages need.
         was_sent: Whether the request, or some of it, was sent.
     """
 
-    __slots__ = ("address", "was_sent")
+    __slots__ = ("server", "was_sent")
 
     def __init__(self) -> None:
-        self.address = "the server"
+        self.server: Callable[[], str] = lambda: "the server"
         self.was_sent = False
+
+    @property
+    def address(self) -> str:
+        """Host and port of the server, or words for them."""
+        return self.server()
 
 
 def _noting_what_was_sent() -> aiohttp.TraceConfig:

@@ -21,7 +21,7 @@ async def test_a_silence_that_begins_after_the_check_has_its_whole_time(monkeypa
     reads = [loop.create_future(), loop.create_future()]
 
     async def read_twice() -> list[str]:
-        with SilenceLimit(60, endpoint="me/app", request_id=None) as limit:
+        with SilenceLimit(60, endpoint="me/app") as limit:
             return [await limit.wait(lambda read=read: read) for read in reads]
 
     reading = asyncio.ensure_future(read_twice())
@@ -50,7 +50,7 @@ async def test_after_data_that_came_at_the_last_moment_the_next_silence_is_notic
     got: list[str] = []
 
     async def read_twice() -> None:
-        with SilenceLimit(60, endpoint="me/app", request_id=None) as limit:
+        with SilenceLimit(60, endpoint="me/app") as limit:
             got.append(await limit.wait(lambda: first))
             await limit.wait(lambda: never)
 

@@ -19,6 +19,7 @@ from rxfal.wire.config import Config, address_of
 from rxfal.wire.credentials import Credential, Credentials
 from rxfal.wire.http import Http, Request
 from rxfal.wire.login import PostForm
+from rxfal.wire.masking import Secrets
 from tests.hidden import assert_hidden
 from tests.wire.servers import answer, replies, request_to, scripted
 
@@ -33,6 +34,14 @@ def no_waiting() -> Iterator[None]:
     """Retries without their pauses, and with all of their attempts."""
     with stamina.set_testing(True, attempts=10, cap=True):
         yield
+
+
+async def test_an_answer_that_is_well_is_not_looked_through_for_secrets(
+    make_http: MakeHttp, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delattr(Secrets, "mask")  # it takes as long as the parsing of a hundred events
+    async with scripted(replies(answer(b"body", "200 OK", "X-Fal-Request-Id: r-1"))) as server:
+        assert await make_http(server.url).fetch(request_to(server.url)) == b"body"
 
 
 async def test_the_key_and_the_user_agent_go_out_and_the_response_comes_back(make_http: MakeHttp):
