@@ -3,24 +3,27 @@
 The server writes evenly, one stream after the other over the interval, so that nearly every event wakes the client; or
 in step, to all streams at the same moment, as an inference server does that decodes its requests as one batch.
 
-Each peer runs in a fresh process, all against one server in its own. An event carries the time of its writing, by a
-clock that all processes share. `python -m benchmarks.concurrency`
+Each peer runs in a fresh process, all against one server in its own, without TLS and with it. An event carries the time
+of its writing, by a clock that all processes share. `python -m benchmarks.concurrency`
 """
 
 import argparse
 import asyncio
 import gc
+import importlib.util
 import json
 import os
+import random
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from array import array
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -31,9 +34,24 @@ from benchmarks import server
 from benchmarks._report import report
 from rxfal import Client, Config  # loaded now: what they load is not the memory of a stream
 
-LEVELS = (100, 400, 500, 1_000)
 PER_SECOND = 10  # events of one stream: a language model that takes its time
 PACINGS = {"even": "evenly spread", "step": "in step"}
+
+
+class Case(NamedTuple):
+    streams: int
+    pacing: str
+    tls: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.streams} streams, {PACINGS[self.pacing]}" + (", over TLS" if self.tls else "")
+
+
+CASES = (
+    *(Case(streams, pacing) for pacing in PACINGS for streams in (100, 400, 500, 1_000)),
+    *(Case(200, pacing, tls=True) for pacing in PACINGS),
+)
 SECONDS = 4
 ROUNDS = 2
 KEY = "a-key-for-benchmarks"
@@ -115,11 +133,14 @@ async def asyncio_only(url: str, app: str, streams: int, on_event: OnEvent) -> N
     address = urlsplit(url)
     request = f"POST /{app}/stream HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Length: 0\r\n\r\n".encode()
     loop = asyncio.get_running_loop()
-    ends: list[asyncio.Future[None]] = []
-    for _ in range(streams):
-        _, protocol = await loop.create_connection(lambda: _Protocol(request, on_event), address.hostname, address.port)
-        ends.append(protocol.ended)
-    await asyncio.gather(*ends)
+
+    async def listen() -> None:
+        _, protocol = await loop.create_connection(
+            lambda: _Protocol(request, on_event), address.hostname, address.port, ssl=address.scheme == "https" or None
+        )
+        await protocol.ended
+
+    await asyncio.gather(*(listen() for _ in range(streams)))
 
 
 PEERS: dict[str, Peer] = {
@@ -129,10 +150,14 @@ PEERS: dict[str, Peer] = {
     "rxfal async for": rxfal_async_for,
     "fal-client": fal_client_stream,
 }
+ON_UVLOOP = "rxfal subscribe, uvloop"
+if importlib.util.find_spec("uvloop"):  # it is not there for every system
+    PEERS[ON_UVLOOP] = rxfal_subscribe
 
 
 async def listen(peer: Peer, url: str, streams: int, events: int, pacing: str) -> dict[str, float]:
     """Open the streams, wait until each has had its first event, let the server begin, and listen to the end."""
+    await peer(url, "bench/once-close", 1, lambda _: None)  # what is loaded with the first stream is not the stream's
     opened = asyncio.Event()
     delays = array("q")
     clock, waiting = time.monotonic_ns, streams
@@ -185,9 +210,12 @@ def _memory() -> int:
     return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def in_fresh_process(peer: str, url: str, streams: int, events: int, pacing: str) -> dict[str, float]:
-    command = [sys.executable, "-m", "benchmarks.concurrency", peer, url, str(streams), str(events), pacing]
-    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=300).stdout)
+def in_fresh_process(peer: str, url: str, case: Case, events: int, certificate: str | None) -> dict[str, float]:
+    command = [sys.executable, "-m", "benchmarks.concurrency", peer, url, str(case.streams), str(events), case.pacing]
+    # OpenSSL looks into this file, whoever uses it.
+    env = {**os.environ, **({"SSL_CERT_FILE": certificate} if certificate else {})}
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=300, env=env)
+    return json.loads(done.stdout)
 
 
 def best(runs: list[dict[str, float]]) -> dict[str, float]:
@@ -198,18 +226,19 @@ def main(*, quick: bool = False) -> None:
     """Run, print and write the results."""
     rows: list[dict[str, Any]] = []
     events = PER_SECOND * (1 if quick else SECONDS)
-    for pacing, name in PACINGS.items():
-        for streams in LEVELS[:1] if quick else LEVELS:
+    with tempfile.TemporaryDirectory() as folder:
+        for case in (case for case in CASES if not quick or case.streams <= 200):
+            certificate = str(Path(folder) / "certificate.pem") if case.tls else None
             runs: dict[str, list[dict[str, float]]] = {peer: [] for peer in PEERS}
             for _ in range(1 if quick else ROUNDS):
-                with server.running() as url:
-                    for peer, results in runs.items():
-                        results.append(in_fresh_process(peer, url, streams, events, pacing))
+                with server.running(certificate) as url:
+                    for peer in random.sample([*PEERS], len(PEERS)):
+                        runs[peer].append(in_fresh_process(peer, url, case, events, certificate))
             fal = best(runs["fal-client"])["cpu_us_per_event"]
             for peer, results in runs.items():
                 figures = best(results)
                 ratio = figures["cpu_us_per_event"] / fal
-                rows.append({"case": f"{streams} streams, {name}", "peer": peer, **figures, "cpu_of_fal_client": ratio})
+                rows.append({"case": case.name, "peer": peer, **figures, "cpu_of_fal_client": ratio})
     report("concurrency", rows, title=f"concurrency ({PER_SECOND} events a second and stream)", pace=PER_SECOND)
 
 
@@ -223,7 +252,9 @@ def child() -> None:
     parser.add_argument("pacing", choices=PACINGS)
     given = parser.parse_args()
     server.raise_descriptor_limit()
-    print(json.dumps(asyncio.run(listen(PEERS[given.peer], given.url, given.streams, given.events, given.pacing))))
+    new_loop = importlib.import_module("uvloop").new_event_loop if given.peer == ON_UVLOOP else asyncio.new_event_loop
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        print(json.dumps(runner.run(listen(PEERS[given.peer], given.url, given.streams, given.events, given.pacing))))
 
 
 if __name__ == "__main__":

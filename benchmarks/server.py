@@ -1,7 +1,8 @@
 """The server that clients are measured against: a process of its own that writes bytes made beforehand.
 
 Blocking sockets and a thread per connection, since `sendall` of large blocks leaves the client as the bottleneck,
-which an HTTP framework does not. It speaks just enough HTTP for that. What it answers is in the path's second part:
+which an HTTP framework does not. It speaks just enough HTTP for that, over TLS too, with a certificate that it makes.
+What it answers is in the path's second part:
 
     /bench/tokens-100-60000/stream    60,000 events of the shape `tokens`, 100 an HTTP chunk
     /bench/once-keep/stream           one event; `once-close` closes the connection after it
@@ -16,13 +17,17 @@ import json
 import os
 import resource
 import socket
+import ssl
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
 
-_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n"
+_HEAD = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n"
+    b"x-fal-request-id: b1f7a3f0-2c5e-4c11-9d57-0f6a1c2e3b4d\r\n"
+)
 _END = b"0\r\n\r\n"
 _BLOCK = 2**20  # bytes that are written at a time, at least
 PERIOD = 100  # events after which a shape begins anew; in so many a text grows to 4 kB
@@ -156,15 +161,18 @@ def serve(connection: socket.socket, pacer: Pacer) -> None:
 
 
 @contextlib.contextmanager
-def running() -> Iterator[str]:
-    """Run the server in a process of its own for the block, and give its URL."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.server"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
+def running(certificate: str | None = None) -> Iterator[str]:
+    """Run the server in a process of its own for the block, and give its URL.
+
+    Args:
+        certificate: A file. If given, the server speaks TLS, and writes there what its clients must trust.
+    """
+    command = [sys.executable, "-m", "benchmarks.server", *([certificate] if certificate else ())]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin
         assert process.stdout
         try:
-            yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+            yield f"{'https' if certificate else 'http'}://127.0.0.1:{int(process.stdout.readline())}"
         finally:
             process.stdin.close()  # it ends with its input, also when this process is killed
 
@@ -175,9 +183,21 @@ def raise_descriptor_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+def secure(certificate: str) -> ssl.SSLContext:
+    """TLS with a certificate of this moment's; writes to a file what its clients must trust."""
+    import trustme  # which takes a while, and only TLS needs it
+
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(certificate)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
 def main() -> None:
     """Serve until the standard input ends."""
     raise_descriptor_limit()
+    context = secure(sys.argv[1]) if len(sys.argv) > 1 else None
     listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
     print(listener.getsockname()[1], flush=True)
     pacer = Pacer()
@@ -185,16 +205,18 @@ def main() -> None:
     def accept() -> None:
         while True:
             connection, _ = listener.accept()
-            threading.Thread(target=_quietly, args=(connection, pacer), daemon=True).start()
+            threading.Thread(target=_quietly, args=(connection, context, pacer), daemon=True).start()
 
     threading.Thread(target=accept, daemon=True).start()
     sys.stdin.read()
     os._exit(0)  # without waiting for streams that are under way
 
 
-def _quietly(connection: socket.socket, pacer: Pacer) -> None:
-    with contextlib.suppress(ConnectionError):  # a client that leaves early
+def _quietly(connection: socket.socket, context: ssl.SSLContext | None, pacer: Pacer) -> None:
+    with contextlib.suppress(ConnectionError, ssl.SSLError):  # a client that leaves early
         try:
+            if context is not None:
+                connection = context.wrap_socket(connection, server_side=True)
             serve(connection, pacer)
         finally:
             if connection not in pacer:
