@@ -7,7 +7,10 @@ from collections.abc import Iterable
 from .apps import ApiFailure
 from .journal import RecordedRequest
 
-__all__ = ["Access", "alias_of"]
+__all__ = ["UPLOADS", "Access", "alias_of"]
+
+UPLOADS = "/uploads"
+"""What a token for uploads is for, in place of an app's alias; no alias has a slash."""
 
 _NAMESPACES = ("workflows", "comfy")
 
@@ -70,3 +73,12 @@ class Access:
                 raise ApiFailure(401, "The token is unknown or has expired.")
             if alias_of(endpoint) not in apps:
                 raise ApiFailure(401, f"The token is not for {alias_of(endpoint)!r}.")
+
+    def check_upload(self, request: RecordedRequest) -> None:
+        """Raises a 401 if the request lacks a valid token for uploads."""
+        if not self._required:
+            return
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        apps, expiry = self._tokens.get(token, (frozenset[str](), 0.0))
+        if scheme != "Bearer" or UPLOADS not in apps or time.monotonic() >= expiry:
+            raise ApiFailure(401, "The token for uploads is missing, is unknown or has expired.")

@@ -43,7 +43,8 @@ class FalServer:
     `async with` runs it on the current event loop, `with` in its own thread with its own loop. You can call everything
     here from any thread. Leaving the block ends all requests and closes all connections at once; you can enter the
     server again afterwards. Its address is the `base_url` of a `Config`: direct calls go to `{url}/{endpoint}`, tokens
-    and storage are under `{url}/rest`. The queue, under `{url}/queue`, is not there yet and answers 501.
+    and storage are under `{url}/rest` (for fal-client, as its `REST_URL` and its `CDN_URL`). The queue, under
+    `{url}/queue`, is not there yet and answers 501.
 
     Args:
         port: The port; 0 picks a free one.
