@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import typer
 
@@ -24,7 +25,7 @@ def run(host: str, port: int, key: str | None, no_key: bool, pace: float) -> Non
         no_key: Whether callers need no key.
         pace: Multiplies the time that the models take.
     """
-    given = {} if key is None else {"key": key}
+    given: dict[str, Any] = {} if key is None else {"key": key}
     with FalServer(port, host=host, require_key=not no_key, models=True, pace=pace, **given) as server:
         typer.echo(f"rxfal serves {LLM}, {BARD}, {JULIA} and {SPEECH}; Ctrl-C ends it.")
         typer.echo("In another shell:\n")

@@ -4,7 +4,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .apps import ApiFailure
+    from .job import Job
     from .journal import RecordedRequest
+    from .queue import QueuedRequest
     from .rest import StoredFile
     from .server import FalServer
     from .steps import Bytes, Disconnect, Pause, Status, Step
@@ -15,7 +17,9 @@ else:  # loaded when they are used first: every run of pytest imports this, with
         __name__,
         {
             "apps": ("ApiFailure",),
+            "job": ("Job",),
             "journal": ("RecordedRequest",),
+            "queue": ("QueuedRequest",),
             "rest": ("StoredFile",),
             "server": ("FalServer",),
             "steps": ("Bytes", "Disconnect", "Pause", "Status", "Step"),
@@ -27,7 +31,9 @@ __all__ = [
     "Bytes",
     "Disconnect",
     "FalServer",
+    "Job",
     "Pause",
+    "QueuedRequest",
     "RecordedRequest",
     "Status",
     "Step",

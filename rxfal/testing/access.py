@@ -7,12 +7,23 @@ from collections.abc import Iterable
 from .apps import ApiFailure
 from .journal import RecordedRequest
 
-__all__ = ["UPLOADS", "Access", "alias_of"]
+__all__ = ["UPLOADS", "Access", "alias_of", "app_of"]
 
 UPLOADS = "/uploads"
 """What a token for uploads is for, in place of an app's alias; no alias has a slash."""
 
 _NAMESPACES = ("workflows", "comfy")
+
+
+def app_of(endpoint: str) -> str:
+    """The app in an endpoint id, without the path behind it.
+
+    Examples:
+        >>> app_of("fal-ai/flux/dev"), app_of("workflows/someone/flow/run")
+        ('fal-ai/flux', 'workflows/someone/flow')
+    """
+    segments = endpoint.split("/")
+    return "/".join(segments[: 3 if segments[0] in _NAMESPACES else 2])
 
 
 def alias_of(endpoint: str) -> str:
@@ -22,10 +33,8 @@ def alias_of(endpoint: str) -> str:
         >>> alias_of("fal-ai/any-llm/stream"), alias_of("workflows/someone/flow")
         ('any-llm', 'flow')
     """
-    segments = endpoint.split("/")
-    if segments[0] in _NAMESPACES:
-        segments = segments[1:]
-    return segments[1] if len(segments) > 1 else ""
+    owner, slash, alias = app_of(endpoint).rpartition("/")
+    return alias if slash and owner not in _NAMESPACES else ""
 
 
 class Access:

@@ -16,12 +16,18 @@ from aiohttp import web
 from pydantic import ValidationError
 from pydantic_core import to_json
 
+from .job import Job
 from .journal import RecordedRequest
 from .steps import Step, hang_up
 
-__all__ = ["ApiFailure", "App", "Handler", "error_response", "json_response", "respond"]
+__all__ = ["ApiFailure", "App", "Handler", "answer", "error_response", "input_of", "json_response", "respond"]
 
-Handler = Callable[[Any], AsyncIterator[Any]] | Callable[[Any], Awaitable[Any]]
+Handler = (
+    Callable[[Any], AsyncIterator[Any]]
+    | Callable[[Any], Awaitable[Any]]
+    | Callable[[Any, Job], AsyncIterator[Any]]
+    | Callable[[Any, Job], Awaitable[Any]]
+)
 
 _EVENTS_PER_TURN = 64
 """Events that an app which never waits may send before other tasks get their turn."""
@@ -55,18 +61,66 @@ class ApiFailure(Exception):
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """A registered handler and what it sends."""
+    """A registered handler and what it sends.
+
+    Args:
+        handler: The function.
+        content_type: If given, its items are bytes of a body of this type, and not events.
+        concurrency: How many requests from the queue it works on at once; None for all.
+    """
 
     handler: Handler
     content_type: str | None = None
+    concurrency: int | None = None
 
     def __post_init__(self) -> None:
         if not (inspect.isasyncgenfunction(self.handler) or inspect.iscoroutinefunction(self.handler)):
             raise TypeError(f"an app is an async generator function or a coroutine function, not {self.handler!r}")
+        if self.concurrency is not None and self.concurrency < 1:
+            raise ValueError(f"concurrency is how many requests at once, 1 or more, not {self.concurrency}")
+
+    def call(self, input: dict[str, Any], job: Job) -> AsyncIterator[Any] | Awaitable[Any]:
+        """What the handler gives for an input; one with a second parameter gets the job."""
+        handler = cast("Callable[..., AsyncIterator[Any] | Awaitable[Any]]", self.handler)
+        return handler(input, job) if _takes_job(handler) else handler(input)
+
+
+def _takes_job(handler: Callable[..., Any]) -> bool:
+    """Whether a second parameter is for the job: one with a default of its own, `n=n`, is not, unless it is `job`."""
+    parameters = [
+        parameter
+        for parameter in inspect.signature(handler).parameters.values()
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    ]
+    return len(parameters) > 1 and (parameters[1].default is parameters[1].empty or parameters[1].name == "job")
+
+
+async def answer(app: App, input: dict[str, Any], job: Job) -> web.Response:
+    """The single answer of an app's handler: a coroutine's value, a generator's last item, or all of its bytes.
+
+    What the handler raises is the answer that fal would give; only a cancellation is passed on.
+    """
+    try:
+        produced = app.call(input, job)
+        if isinstance(produced, Awaitable):
+            return _with_cost(json_response(await produced), job)
+        last, body = None, bytearray()
+        # Registered handlers are generator functions; annotated as an iterator, they are no less so.
+        async with aclosing(cast("AsyncGenerator[Any, None]", produced)) as items:
+            while (item := await _next(items)) is not _END:
+                if not isinstance(item, bytes):
+                    last = item
+                elif app.content_type:
+                    body += item
+        if app.content_type:
+            return _with_cost(web.Response(body=bytes(body), headers={"Content-Type": app.content_type}), job)
+        return _with_cost(json_response(last), job)
+    except Exception as error:
+        return _with_cost(error_response(_as_failure(error)), job)
 
 
 async def respond(
-    app: App, input: dict[str, Any], *, streaming: bool, request: web.BaseRequest, record: RecordedRequest
+    app: App, input: dict[str, Any], job: Job, *, streaming: bool, request: web.BaseRequest, record: RecordedRequest
 ) -> web.StreamResponse:
     """Answers one request with what the app's handler gives.
 
@@ -76,6 +130,7 @@ async def respond(
     Args:
         app: The app.
         input: What the caller sent.
+        job: What a handler with a second parameter gets.
         streaming: Whether the path is the streaming one.
         request: What is to be answered.
         record: Its entry in the journal.
@@ -83,22 +138,47 @@ async def respond(
     Returns:
         The response, begun if it streams.
     """
+    if not (inspect.isasyncgenfunction(app.handler) and (streaming or app.content_type)):
+        return await answer(app, input, job)
     try:
-        produced = app.handler(input)
-        if isinstance(produced, Awaitable):
-            return json_response(await produced)
-        # Registered handlers are generator functions; annotated as an iterator, they are no less so.
-        async with aclosing(cast("AsyncGenerator[Any, None]", produced)) as items:
-            if streaming or app.content_type:
-                return await _stream(items, app.content_type, request, record)
-            last = None
-            async for item in items:
-                last = last if isinstance(item, bytes) else item
-            return json_response(last)
+        async with aclosing(cast("AsyncGenerator[Any, None]", app.call(input, job))) as items:
+            return await _stream(items, app.content_type, job, request, record)
     except ConnectionError:
         raise
     except Exception as error:
-        return error_response(_as_failure(error))
+        return _with_cost(error_response(_as_failure(error)), job)
+
+
+def input_of(record: RecordedRequest) -> dict[str, Any]:
+    """The caller's input; a 422 in fal's words if it is not valid."""
+    if record.method == "GET":
+        return {name: _decoded(text) for name, text in record.query.items() if name != "fal_jwt_token"}
+    if record.method != "POST":
+        raise ApiFailure(405, "Method Not Allowed", headers={"Allow": "GET, POST"})
+    try:
+        value = json.loads(record.body or b"{}")
+    except ValueError as error:
+        detail = {"loc": ["body", 0], "msg": "JSON decode error", "type": "json_invalid", "ctx": {"error": str(error)}}
+        raise ApiFailure(422, {"detail": [detail]}) from None
+    if not isinstance(value, dict | None):
+        detail = {"loc": ["body"], "msg": "Input should be a valid dictionary", "type": "dict_type", "input": value}
+        raise ApiFailure(422, {"detail": [detail]})
+    return cast(dict[str, Any], value or {})
+
+
+def _decoded(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _with_cost(response: web.Response, job: Job) -> web.Response:
+    """The response with what the work cost; fal asks nothing for an input that the model refused."""
+    units = 0 if response.status == 422 else job.billable_units
+    if units is not None:
+        response.headers.setdefault("X-Fal-Billable-Units", str(units))
+    return response
 
 
 def json_response(value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
@@ -107,18 +187,30 @@ def json_response(value: Any, *, status: int = 200, headers: Mapping[str, str] |
 
 
 def error_response(failure: ApiFailure) -> web.Response:
-    """The answer that a failure asks for."""
-    return json_response(failure.body, status=failure.status, headers=failure.headers)
+    """The answer that a failure asks for; an `error_type` in the body is in the headers, too."""
+    response = json_response(failure.body, status=failure.status, headers=failure.headers)
+    body = failure.body
+    if isinstance(body, dict):
+        kind = cast("dict[str, Any]", body).get("error_type")
+        if isinstance(kind, str):
+            response.headers.setdefault("X-Fal-Error-Type", kind)
+    return response
 
 
 async def _stream(
-    items: AsyncGenerator[Any, None], content_type: str | None, request: web.BaseRequest, record: RecordedRequest
+    items: AsyncGenerator[Any, None],
+    content_type: str | None,
+    job: Job,
+    request: web.BaseRequest,
+    record: RecordedRequest,
 ) -> web.StreamResponse:
     item = await _next(items)  # what fails here has a status of its own: nothing is on the wire yet
     response = web.StreamResponse(
         headers={"Content-Type": content_type or "text/event-stream; charset=utf-8", "Cache-Control": "no-store"}
     )
     response.headers["x-fal-request-id"] = record.request_id
+    if job.billable_units is not None:
+        response.headers["X-Fal-Billable-Units"] = str(job.billable_units)
     record.status = response.status
     response.enable_chunked_encoding()
     await response.prepare(request)

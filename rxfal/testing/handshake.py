@@ -1,10 +1,10 @@
-"""A flag that one thread raises, and that any other thread or event loop can wait for."""
+"""Flags that one thread raises, and that any other thread or event loop can wait for."""
 
 import asyncio
 import threading
 from collections.abc import Callable
 
-__all__ = ["Handshake"]
+__all__ = ["Arrivals", "Handshake"]
 
 
 class Handshake:
@@ -84,3 +84,46 @@ class Handshake:
         """
         if not self._event.wait(timeout):
             raise TimeoutError(f"waited {timeout} s for {self._what}")
+
+
+class Arrivals:
+    """How many of something have come, and a flag for whoever waits for more.
+
+    Args:
+        what: What comes, with `{}` for the number; used in the message when a wait takes too long.
+
+    Examples:
+        >>> guests = Arrivals("guest number {}")
+        >>> second = guests.flag(2)
+        >>> guests.set(2)
+        >>> second.is_set
+        True
+    """
+
+    __slots__ = ("_awaited", "_here", "_lock", "_what")
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._lock = threading.Lock()
+        self._here = 0
+        self._awaited: list[tuple[int, Handshake]] = []
+
+    def set(self, here: int) -> None:
+        """Says how many there are now."""
+        with self._lock:
+            self._here = here
+            self._tell()
+
+    def flag(self, count: int) -> Handshake:
+        """A flag that goes up when there are `count`."""
+        flag = Handshake(self._what.format(count))
+        with self._lock:
+            self._awaited.append((count, flag))
+            self._tell()
+        return flag
+
+    def _tell(self) -> None:
+        for count, flag in self._awaited:
+            if count <= self._here:
+                flag.set()
+        self._awaited = [(count, flag) for count, flag in self._awaited if count > self._here]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from .handshake import Handshake
+from .handshake import Arrivals, Handshake
 
 __all__ = ["Journal", "RecordedRequest"]
 
@@ -89,20 +89,16 @@ class Journal:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._requests: deque[RecordedRequest] = deque(maxlen=_REMEMBERED)
-        self._awaited: list[tuple[int, Handshake]] = []
+        self._arrivals = Arrivals("request number {} to arrive")
 
     def add(self, request: RecordedRequest) -> None:
         with self._lock:
             self._requests.append(request)
-            self._tell()
+            self._arrivals.set(len(self._requests))
 
     def arrival(self, count: int) -> Handshake:
         """A flag that goes up when the journal has `count` requests."""
-        handshake = Handshake(f"request number {count} to arrive")
-        with self._lock:
-            self._awaited.append((count, handshake))
-            self._tell()
-        return handshake
+        return self._arrivals.flag(count)
 
     def snapshot(self) -> list[RecordedRequest]:
         with self._lock:
@@ -111,10 +107,4 @@ class Journal:
     def clear(self) -> None:
         with self._lock:
             self._requests.clear()
-
-    def _tell(self) -> None:
-        there = len(self._requests)
-        for count, handshake in self._awaited:
-            if count <= there:
-                handshake.set()
-        self._awaited = [(count, handshake) for count, handshake in self._awaited if count > there]
+            self._arrivals.set(0)

@@ -11,6 +11,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from . import pictures, sounds, words
 from .apps import App
+from .job import Job
 
 __all__ = ["BARD", "JULIA", "LLM", "SPEECH", "built_in"]
 
@@ -67,11 +68,14 @@ def built_in(pace: Callable[[], float]) -> dict[str, App]:
             await asyncio.sleep(seconds * factor)
 
     def language(write: Callable[[str], str], thinking: float, tokens_per_second: float) -> App:
-        async def model(input: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+        async def model(input: dict[str, Any], job: Job) -> AsyncGenerator[dict[str, Any], None]:
             asked = LanguageInput.model_validate(input)
             pieces = words.tokens(write(asked.prompt))[: asked.max_tokens]
+            job.billable_units = len(pieces) / 1000
+            job.log("thinking")
             interval = 1 / (asked.tokens_per_second or tokens_per_second)
             await wait(thinking)
+            job.log(f"writing {len(pieces)} tokens")
             text = ""
             for piece in pieces:
                 text += piece
@@ -81,10 +85,12 @@ def built_in(pace: Callable[[], float]) -> dict[str, App]:
 
         return App(model)
 
-    async def julia(input: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+    async def julia(input: dict[str, Any], job: Job) -> AsyncGenerator[dict[str, Any], None]:
         asked = ImageInput.model_validate(input)
+        job.billable_units = asked.size**2 / 1_000_000
         picture = pictures.JuliaSet(asked.prompt, asked.size)
         for step in range(pictures.PASSES):
+            job.log(f"pass {step + 1} of {pictures.PASSES}")
             for _ in picture.refine(step):
                 await asyncio.sleep(0)  # a row takes a millisecond: other streams must not wait for the whole picture
             image = {"url": picture.data_uri(step), "width": asked.size, "height": asked.size}
@@ -95,8 +101,10 @@ def built_in(pace: Callable[[], float]) -> dict[str, App]:
             }
             await wait(_PASS_SECONDS)
 
-    async def speech(input: dict[str, Any]) -> AsyncGenerator[bytes, None]:
+    async def speech(input: dict[str, Any], job: Job) -> AsyncGenerator[bytes, None]:
         asked = SpeechInput.model_validate(input)
+        job.billable_units = len(asked.text) / 1000
+        job.log(f"speaking {len(asked.text)} letters")
         for piece in sounds.speak(asked.text):
             yield piece
             await wait(_LETTER_SECONDS)

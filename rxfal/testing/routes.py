@@ -1,7 +1,6 @@
-"""From a request to its answer: the journal first, then scripts, then tokens and storage, then apps."""
+"""From a request to its answer: the journal first, then scripts, then tokens, storage and the queue, then apps."""
 
 import asyncio
-import json
 import logging
 import uuid
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
@@ -11,9 +10,12 @@ from typing import Any, cast
 from aiohttp import web
 from multidict import CIMultiDict
 
-from .access import Access
-from .apps import ApiFailure, App, error_response, json_response, respond
+from .access import Access, app_of
+from .apps import ApiFailure, App, error_response, input_of, json_response, respond
+from .job import Job
 from .journal import Journal, RecordedRequest
+from .queue import Queue
+from .queue_routes import QueueRoutes
 from .rest import Rest
 from .steps import Step, hang_up, play
 
@@ -28,10 +30,17 @@ _log = logging.getLogger("rxfal.testing")
 
 @dataclass(slots=True)
 class _ScriptEntry:
-    """A script, and how many more requests it answers; None for all."""
+    """A script, for which path, and how many more requests it answers; None for all."""
 
+    path: list[str]
     steps: Script
     left: int | None
+
+    def is_for(self, path: list[str]) -> bool:
+        """Whether it answers a path; `*` stands for any one segment."""
+        return len(path) == len(self.path) and all(
+            wanted in ("*", segment) for wanted, segment in zip(self.path, path, strict=True)
+        )
 
 
 class Routes:
@@ -40,15 +49,18 @@ class Routes:
     Args:
         access: Checks credentials.
         rest: Answers under `/rest`.
+        queue: Holds the requests for the queue.
         journal: Records every request.
+        url: Gives the server's address.
     """
 
-    def __init__(self, access: Access, rest: Rest, journal: Journal) -> None:
+    def __init__(self, access: Access, rest: Rest, queue: Queue, journal: Journal, url: Callable[[], str]) -> None:
         self._access = access
         self._rest = rest
+        self._queue = QueueRoutes(queue, access, self._queued_app, url)
         self._journal = journal
         self._apps: dict[str, App] = {}
-        self._scripts: dict[str, list[_ScriptEntry]] = {}
+        self._scripts: list[_ScriptEntry] = []
         self.running: set[asyncio.Task[Any]] = set()
 
     def add_app(self, endpoint: str, app: App) -> None:
@@ -60,8 +72,8 @@ class Routes:
         self._apps[endpoint] = app
 
     def add_script(self, path: str, steps: Script, times: int | None) -> None:
-        entry = _ScriptEntry(steps if callable(steps) else list(steps), times)
-        self._scripts.setdefault(path.strip("/"), []).append(entry)
+        segments = path.strip("/").split("/")
+        self._scripts.append(_ScriptEntry(segments, steps if callable(steps) else list(steps), times))
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answers one request, and records how it ended."""
@@ -102,7 +114,7 @@ class Routes:
                 case "rest":
                     return await self._rest.respond(request, record)
                 case "queue":
-                    raise ApiFailure(501, "The embedded server does not speak the queue protocol yet.")
+                    return await self._queue.respond(request, record)
                 case _:
                     return await self._call(path, request, record)
         except ApiFailure as failure:
@@ -122,15 +134,31 @@ class Routes:
         if app is None:
             raise ApiFailure(404, f"Application {endpoint!r} not found")
         streaming = path != endpoint or "text/event-stream" in record.headers.get("Accept", "")
-        return await respond(app, _input_of(record), streaming=streaming, request=request, record=record)
+        job = Job(record.request_id, record.headers)
+        return await respond(app, input_of(record), job, streaming=streaming, request=request, record=record)
+
+    def _queued_app(self, endpoint: str) -> App:
+        """The app that answers a request from the queue; an unknown path of a known app fails when its turn comes."""
+        found = self._apps.get(endpoint) or self._apps.get(endpoint.removesuffix("/stream"))
+        if found is not None:
+            return found
+        if not any(app_of(known) == app_of(endpoint) for known in self._apps):
+            raise ApiFailure(404, f"Application {app_of(endpoint)!r} not found")
+
+        async def missing(input: Any) -> Any:
+            raise ApiFailure(404, f"Path {endpoint.removeprefix(app_of(endpoint)) or '/'} not found")
+
+        return App(missing)
 
     def _next_script(self, path: str) -> Script | None:
-        for name in (path, path.removesuffix("/stream")):
-            for entry in self._scripts.get(name, ()):
-                if entry.left is None:
-                    return entry.steps
-                if entry.left > 0:
-                    entry.left -= 1
+        # Only an endpoint's own path may have `/stream` behind what the script names: a queue's status may not.
+        names = (path,) if path.startswith("queue/") else (path, path.removesuffix("/stream"))
+        for name in names:
+            segments = name.split("/")
+            for entry in self._scripts:
+                if entry.left != 0 and entry.is_for(segments):
+                    if entry.left is not None:
+                        entry.left -= 1
                     return entry.steps
         return None
 
@@ -150,27 +178,3 @@ def _record_of(request: web.BaseRequest) -> RecordedRequest:
         request_id=str(uuid.uuid4()),
         connection=peer[1] if peer else 0,
     )
-
-
-def _input_of(record: RecordedRequest) -> dict[str, Any]:
-    """The caller's input; a 422 in fal's words if it is not valid."""
-    if record.method == "GET":
-        return {name: _decoded(text) for name, text in record.query.items() if name != "fal_jwt_token"}
-    if record.method != "POST":
-        raise ApiFailure(405, "Method Not Allowed", headers={"Allow": "GET, POST"})
-    try:
-        value = json.loads(record.body or b"{}")
-    except ValueError as error:
-        detail = {"loc": ["body", 0], "msg": "JSON decode error", "type": "json_invalid", "ctx": {"error": str(error)}}
-        raise ApiFailure(422, {"detail": [detail]}) from None
-    if not isinstance(value, dict | None):
-        detail = {"loc": ["body"], "msg": "Input should be a valid dictionary", "type": "dict_type", "input": value}
-        raise ApiFailure(422, {"detail": [detail]})
-    return cast(dict[str, Any], value or {})
-
-
-def _decoded(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text

@@ -19,6 +19,7 @@ from .access import Access
 from .apps import App, Handler
 from .journal import Journal, RecordedRequest
 from .models import built_in
+from .queue import Queue, QueuedRequest
 from .rest import Rest, StoredFile
 from .routes import Routes, Script
 from .steps import Step
@@ -38,13 +39,13 @@ _SHUTDOWN_SECONDS = 2.0
 
 
 class FalServer:
-    """An embedded server that speaks fal's protocol: streams, single answers, errors, tokens and storage.
+    """An embedded server that speaks fal's protocol: streams, single answers, errors, the queue, tokens and storage.
 
     `async with` runs it on the current event loop, `with` in its own thread with its own loop. You can call everything
     here from any thread. Leaving the block ends all requests and closes all connections at once; you can enter the
-    server again afterwards. Its address is the `base_url` of a `Config`: direct calls go to `{url}/{endpoint}`, tokens
-    and storage are under `{url}/rest` (for fal-client, as its `REST_URL` and its `CDN_URL`). The queue, under
-    `{url}/queue`, is not there yet and answers 501.
+    server again afterwards. Its address is the `base_url` of a `Config`: direct calls go to `{url}/{endpoint}`, the
+    queue is under `{url}/queue`, tokens and storage are under `{url}/rest` (for fal-client, as its `REST_URL` and its
+    `CDN_URL`).
 
     Args:
         port: The port; 0 picks a free one.
@@ -53,6 +54,7 @@ class FalServer:
         require_key: False accepts callers without a key.
         models: Whether to register the built-in models, as `add_models` does.
         pace: Multiplies the time that the built-in models take; 0 is as fast as possible.
+        queue_delay: How long a request stays in the queue before it starts, in seconds.
 
     Examples:
         >>> server = FalServer()
@@ -76,6 +78,7 @@ class FalServer:
         require_key: bool = True,
         models: bool = False,
         pace: float = 1.0,
+        queue_delay: float = 0.0,
     ) -> None:
         self.host = host
         self.key = key
@@ -85,7 +88,8 @@ class FalServer:
         self._journal = Journal()
         self._access = Access(key, required=require_key)
         self._rest = Rest(self._access, lambda: self.url)
-        self._routes = Routes(self._access, self._rest, self._journal)
+        self._queue = Queue(queue_delay)
+        self._routes = Routes(self._access, self._rest, self._queue, self._journal, lambda: self.url)
         self._runner: web.ServerRunner | None = None
         self._thread: threading.Thread | None = None
         self._stop_thread: Callable[[], object] = lambda: None
@@ -123,6 +127,44 @@ class FalServer:
         self._journal.arrival(count).wait_blocking(timeout)
 
     @property
+    def queue(self) -> list[QueuedRequest]:
+        """The requests that were submitted to the queue, in the order in which they came; each is kept current.
+
+        A finished one is forgotten after an hour, as fal does, after six minutes if its result has 10,000 bytes or
+        more, or when you `forget` it.
+
+        Examples:
+            >>> with FalServer(models=True, pace=0) as server, server.client() as client:
+            ...     server.queue
+            []
+        """
+        return list(self._queue.requests.values())
+
+    async def submitted(self, count: int = 1, timeout: float = 5.0) -> None:
+        """Waits until `count` requests in all were submitted to the queue; TimeoutError after `timeout` seconds."""
+        await self._queue.arrival(count).wait(timeout)
+
+    def wait_submitted(self, count: int = 1, timeout: float = 5.0) -> None:
+        """Waits like `submitted`, from a thread without an event loop."""
+        self._queue.arrival(count).wait_blocking(timeout)
+
+    def pause_queue(self) -> None:
+        """Lets no further request of the queue start until `resume_queue`; what runs goes on."""
+        self._queue.pause()
+
+    def resume_queue(self) -> None:
+        """Lets requests of the queue start again."""
+        self._queue.resume()
+
+    def forget(self, request_id: str) -> None:
+        """Forgets a request of the queue and its result now, as fal does after a while: it is a 404 from here on.
+
+        Raises:
+            ValueError: There is no such request, or it is forgotten already.
+        """
+        self._queue.forget(request_id)
+
+    @property
     def files(self) -> dict[str, StoredFile]:
         """The uploaded files by their URL."""
         return dict(self._rest.files)
@@ -153,13 +195,18 @@ class FalServer:
 
     # What a test registers
 
-    def app(self, endpoint: str, *, content_type: str | None = None) -> Callable[[_H], _H]:
+    def app(
+        self, endpoint: str, *, content_type: str | None = None, concurrency: int | None = None
+    ) -> Callable[[_H], _H]:
         """Registers a handler for an endpoint, as a decorator. The newest handler of an endpoint wins.
 
         The handler takes the input, a dict. The items of an async generator are the events of a stream at
         `{endpoint}/stream` (or at the endpoint itself, for callers that accept event streams). Each is sent as `data:`
         with its JSON as soon as it is yielded; `bytes` are sent as they are, for events that are already encoded. A
         plain call of the endpoint is answered with the last event. A coroutine function gives one JSON answer at both.
+
+        A second parameter (without a default, or called `job`) gets the `Job`, which has the request's id and headers,
+        takes logs and says what the call costs. A request from the queue is answered as a plain call is.
 
         With GET, the input is the query, and JSON values in it are decoded. A pydantic `ValidationError` from a handler
         becomes the 422 that fal would answer, an `ApiFailure` any other error, and any other exception a 500. After the
@@ -168,12 +215,13 @@ class FalServer:
         Args:
             endpoint: `owner/alias`, optionally with more path behind it.
             content_type: If given, the generator's items are `bytes` of a body of this type, and not events.
+            concurrency: How many requests from the queue it works on at once; the others wait. None: all of them.
 
         Returns:
             The decorator, which returns the handler.
 
         Raises:
-            ValueError: The server can't have such an endpoint.
+            ValueError: The server can't have such an endpoint, or `concurrency` is less than 1.
             TypeError: The handler is neither an async generator function nor a coroutine function.
 
         Examples:
@@ -184,7 +232,7 @@ class FalServer:
         """
 
         def register(handler: _H) -> _H:
-            self._routes.add_app(endpoint, App(handler, content_type))
+            self._routes.add_app(endpoint, App(handler, content_type, concurrency))
             return handler
 
         return register
@@ -192,11 +240,12 @@ class FalServer:
     def script(self, path: str, steps: Script, *, times: int | None = None) -> None:
         r"""Answers requests for a path with scripted bytes, pauses and faults instead of an app; no key is checked.
 
-        Scripts come before apps, and before tokens and storage (`"rest/tokens"`). If a path has several, they are used
+        Scripts come before apps, the queue, tokens and storage (`"rest/tokens"`). If a path has several, they are used
         in the order of registration, each until its `times` are used up.
 
         Args:
-            path: An endpoint, which matches with and without `/stream`, or any other path.
+            path: An endpoint, which matches with and without `/stream`, or any other path, such as
+                `"queue/owner/app"` for its submits. `*` is any one segment: `"queue/owner/app/requests/*/status"`.
             steps: The steps, or an async generator function that takes the `RecordedRequest` and yields them.
             times: How many requests it answers; None for all.
 
@@ -302,6 +351,7 @@ class FalServer:
         for site in runner.sites:
             await site.stop()
         transports = [protocol.transport for protocol in runner.server.connections if protocol.transport]
+        await self._queue.stop(_SHUTDOWN_SECONDS)
         handlers = list(self._routes.running)
         for handler in handlers:
             handler.cancel()

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 from PIL import Image
 
-from rxfal.testing import FalServer, words
+from rxfal.testing import FalServer, Job, words
 from rxfal.testing.models import BARD, JULIA, LLM, SPEECH
 
 
@@ -62,10 +62,9 @@ async def test_the_pace_is_what_the_input_asks_for():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("rxfal.testing.models.asyncio.sleep", sleep)
         server.add_models()
-        app = server._routes._apps[LLM].handler
-        async for _ in cast(
-            "AsyncIterator[object]", app({"prompt": "the sea", "max_tokens": 2, "tokens_per_second": 100})
-        ):
+        app = server._routes._apps[LLM]
+        asked = {"prompt": "the sea", "max_tokens": 2, "tokens_per_second": 100}
+        async for _ in cast("AsyncIterator[object]", app.call(asked, Job("id", {}))):
             pass
     assert waited == [0.1, 0.005, 0.005]
 
@@ -127,3 +126,27 @@ def test_tokens_join_to_the_text(prompt: str):
     for text in (words.prose(prompt), words.verse(prompt)):
         assert "".join(words.tokens(text)) == text
         assert "{" not in text
+
+
+@pytest.mark.parametrize(
+    ("app", "input", "units"),
+    [
+        (LLM, {"prompt": "the sea", "max_tokens": 3}, "0.003"),
+        (JULIA, {"prompt": "sea", "size": 100}, "0.01"),
+        (SPEECH, {"text": "sea"}, "0.003"),
+    ],
+)
+async def test_through_the_queue_they_log_and_cost(app: str, input: dict, units: str):
+    async with (
+        FalServer(models=True, pace=0, require_key=False) as server,
+        aiohttp.ClientSession(server.url) as session,
+        session.post(f"/queue/{app}", json=input) as submitted,
+    ):
+        assert submitted.status == 200
+        (request,) = server.queue
+        await request.reached("COMPLETED", timeout=20)
+        assert request.logs
+        async with session.get((await submitted.json())["response_url"]) as response:
+            assert (response.status, response.headers["X-Fal-Billable-Units"]) == (200, units)
+            async with session.post(f"/{app}", json=input) as direct:
+                assert await direct.read() == await response.read()

@@ -157,12 +157,6 @@ async def test_an_upload_that_breaks_off_stores_nothing(server: FalServer, sessi
     assert not server.files
 
 
-async def test_what_is_not_there_yet_says_so(session: aiohttp.ClientSession):
-    async with session.post("/queue/owner/app") as response:
-        assert response.status == 501
-        assert "embedded server" in (await response.json())["detail"]
-
-
 async def test_unknown_paths_are_404_and_the_root_lists_the_apps(server: FalServer, stranger: aiohttp.ClientSession):
     async with stranger.get("/rest/nothing") as response:
         assert response.status == 404
