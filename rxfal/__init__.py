@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from rxfal.wire.sse import ServerSentEvent
 
     map_concurrent = verbs.map_concurrent
+    run = verbs.run
     stream = verbs.stream
     stream_events = verbs.stream_events
     upload = verbs.upload
@@ -53,6 +54,7 @@ else:
                 "Client",
                 "configure",
                 "verbs.map_concurrent",
+                "verbs.run",
                 "verbs.stream",
                 "verbs.stream_events",
                 "verbs.upload",
@@ -123,6 +125,7 @@ __all__ = [
     "merge",
     "operators",
     "race",
+    "run",
     "stream",
     "stream_events",
     "ui",

@@ -15,13 +15,15 @@ from rxfal.wire.masking import hidden
 
 if TYPE_CHECKING:
     from rxfal.verbs.concurrent import ConcurrentVerbs
+    from rxfal.verbs.run import RunVerbs
     from rxfal.verbs.storage import StorageVerbs
 else:  # most programs only stream
     ConcurrentVerbs = loaded_at_use("rxfal.verbs.concurrent", "ConcurrentVerbs", "map_concurrent")
+    RunVerbs = loaded_at_use("rxfal.verbs.run", "RunVerbs", "run")
     StorageVerbs = loaded_at_use("rxfal.verbs.storage", "StorageVerbs", "upload")
 
 
-class Verbs(StreamVerbs, StorageVerbs, ConcurrentVerbs):
+class Verbs(StreamVerbs, RunVerbs, StorageVerbs, ConcurrentVerbs):
     """All verbs. Each has its signature and docstring in `rxfal.verbs`, grouped with similar ones."""
 
 

@@ -102,11 +102,13 @@ class FalError(Exception):
         request_id: fal's id for the request (`x-fal-request-id`); None before there is one.
         outcome_unknown: Whether the request, or some of it, was sent and no answer came, so that nobody can say whether
             the server took it.
+        logs: What a queued request had logged until then, as `RequestLog`s; otherwise empty.
     """
 
     retryable: bool = False
     request_id: str | None = None
     outcome_unknown: bool = False
+    logs: tuple[Any, ...] = ()
 
     def __init__(self, message: str, *, endpoint: str | None = None) -> None:
         message = one_line(message)
@@ -116,6 +118,11 @@ class FalError(Exception):
 
     def __str__(self) -> str:
         return f"{self.endpoint}: {self.message}" if self.endpoint else self.message
+
+    def reword(self, message: str) -> None:
+        """Replace the message, for a caller that knows more about what happened."""
+        self.message = one_line(message)
+        self.args = (self.message,)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The default calls the class with `args` alone, which fails with keyword-only parameters: an error from a

@@ -1,8 +1,9 @@
-"""One call of a verb that streams: its options are checked at the call, its request is opened at each subscription."""
+"""One call of a verb that sends a model's input: its options are checked at the call, its request is opened at each
+subscription.
+"""
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -24,10 +25,11 @@ from rxfal.wire.config import Config
 from rxfal.wire.credentials import ask
 from rxfal.wire.deadline import Deadline
 from rxfal.wire.endpoints import Endpoint, encode_query
-from rxfal.wire.http import Request, Response
+from rxfal.wire.http import Http, Request, Response
 from rxfal.wire.masking import SecretStr, unshown
 from rxfal.wire.payload import encode_json
 
+from .checks import check_callable, check_word, checked_headers, checked_mapping, checked_method, checked_seconds
 from .connected import Connections
 from .inputs import PreparedInput
 from .options import Default, complete
@@ -41,25 +43,6 @@ _STREAM_HEADERS = {
     "Accept-Encoding": "identity",  # a compressing server or proxy would hold events back until a block is full
     "Cache-Control": "no-store",
 }
-_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token, RFC 9110 5.6.2
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-
-# Headers that say how the request is sent and not what it says (RFC 9110 and 9112): a wrong one makes one request two,
-# hands it to another host, or lets it wait for ever.
-_OWN_HEADERS = {
-    "content-length": "it is the length of the body, which rxfal knows",
-    "transfer-encoding": "it is how the body is sent, which rxfal decides",
-    "trailer": "it announces fields behind the body, which rxfal does not send",
-    "te": "it concerns the connection, which is rxfal's",
-    "expect": "the server would be waited for before the body is sent; leave it out",
-    "host": "it is the host of the address; for another server set base_url or run_url in Config",
-    "connection": "the connection is rxfal's, and is kept or closed as need be",
-    "keep-alive": "the connection is rxfal's, and is kept or closed as need be",
-    "proxy-connection": "the connection is rxfal's, and is kept or closed as need be",
-    "upgrade": "the connection speaks HTTP, and no other protocol",
-    "x-fal-target-url": "it tells a server-side proxy where to send the request, and is made from the endpoint",
-}
 
 
 class ResponseInfo(NamedTuple):
@@ -69,11 +52,144 @@ class ResponseInfo(NamedTuple):
         status: The HTTP status.
         headers: The response's headers; looking one up ignores case.
         request_id: fal's id for the request (`x-fal-request-id`), if it sent one.
+        billable_units: What the request is billed for (`x-fal-billable-units`), if fal says so by now. Its price is
+            this, multiplied by the unit price of the model.
     """
 
     status: int
     headers: Mapping[str, str]
     request_id: str | None
+    billable_units: float | None = None
+
+
+class InputRequest:
+    """A request with a model's input, checked when it is made. Its files are uploaded each time that it is sent.
+
+    Args:
+        http: Sends the files.
+        request: The request, still without the input.
+        input: The model's input.
+        find_files: Whether to look for files in it.
+    """
+
+    def __init__(self, http: Http, request: Request, input: Any, *, find_files: bool) -> None:
+        self._http = http
+        self._request = request
+        self._input = PreparedInput(input, find_files=find_files)
+        # With text in place of its files, so that whatever else is wrong with the input is reported now.
+        self._request = self._with(self._input.value(dict.fromkeys(self._input.uploads, "")))
+
+    async def ready(self, deadline: Deadline, late: Callable[[float], FalError]) -> Request:
+        """The request as it can be sent, once its files are uploaded.
+
+        Args:
+            deadline: When they must be.
+            late: Makes the error if they are not.
+        """
+        if not self._input.uploads:
+            return self._request
+        from .storage import uploader  # loaded only for files
+
+        return self._with(await deadline.limit(self._input.resolve(uploader(self._http)), late))
+
+    def _with(self, value: Any) -> Request:
+        request = self._request
+        if request.method != "GET":
+            headers = CIMultiDict({"Content-Type": "application/json"})
+            headers.update(request.headers)
+            return replace(request, headers=headers, body=encode_json({} if value is None else value))
+        if not isinstance(value, Mapping | None):
+            raise TypeError(f"with method GET the input becomes the query: a mapping, not {type(value).__name__}")
+        given = encode_query(cast("Mapping[str, Any]", value or {}), what="input")
+        return replace(request, url=request.url.with_query({**given, **request.url.query}))
+
+
+class Call:
+    """One direct call of a model, checked when it is made. Each subscription sends its own request.
+
+    Args:
+        http: The client's.
+        request: The request, still without the input.
+        input: The model's input.
+        given: All options: of them `auto_upload`, `on_open`, `response_timeout` and `timeout` are used here.
+    """
+
+    def __init__(self, http: Http, request: Request, input: Any, given: Mapping[str, Any]) -> None:
+        check_callable("on_open", given["on_open"])
+        check_callbacks(on_open=given["on_open"])
+        self.http = http
+        self.name = request.endpoint
+        self._response_timeout = checked_seconds("response_timeout", given["response_timeout"])
+        self._timeout = checked_seconds("timeout", given["timeout"])
+        self._on_open: Callable[[ResponseInfo], object] | None = given["on_open"]
+        self._request = InputRequest(http, request, input, find_files=given["auto_upload"])
+
+    @asynccontextmanager
+    async def open(self) -> AsyncGenerator[Response]:
+        """Upload the files in the input, send the request, and leave the response open for the block."""
+        deadline = Deadline(self._response_timeout)
+        late = self._late("the files of the input were still being uploaded")
+        request = await self._authorized(await self._request.ready(deadline, late), deadline)
+        opened: Response | None = None
+        try:
+            async with self.http.exchange(request, deadline) as response:
+                opened = response
+                self._check(response)
+                self._tell_that_it_opened(response)
+                try:
+                    yield response
+                except DecodeError as error:
+                    if (shown := unshown(error, response.secrets)) is not error:
+                        raise shown from None
+                    raise
+        except FalError as error:
+            if error.__suppress_context__ and isinstance(error, DecodeError):
+                error.__context__ = None  # that one quotes a secret
+            error.endpoint = error.endpoint or self.name
+            if opened is not None:
+                error.request_id = error.request_id or opened.request_id
+                if isinstance(error, ApiError):
+                    error.address = error.address or opened.address
+            self._failed(error, request, opened)
+            raise
+
+    async def _authorized(self, request: Request, deadline: Deadline) -> Request:
+        """The request with what it needs to be let in, apart from the key."""
+        return request
+
+    def _check(self, response: Response) -> None:
+        """Refuse a response that can't be right."""
+
+    def _failed(self, error: FalError, request: Request, opened: Response | None) -> None:
+        """Complete the error of a request that was sent.
+
+        Args:
+            error: The error, which will be raised.
+            request: The request.
+            opened: Its response, if that had begun.
+        """
+
+    def _late(self, what: str) -> Callable[[float], StreamTimeoutError]:
+        def late(seconds: float) -> StreamTimeoutError:
+            message = (
+                f"no response headers came within {in_seconds(seconds)}: {what}; wait longer with "
+                "response_timeout=..., or for ever with response_timeout=None"
+            )
+            return StreamTimeoutError(seconds, message=message, endpoint=self.name)
+
+        return late
+
+    def _tell_that_it_opened(self, response: Response) -> None:
+        if self._on_open is None:
+            return
+        try:
+            self._on_open(ResponseInfo(response.status, response.headers, response.request_id, response.billable_units))
+        except Exception as error:
+            raise CallbackError(f"on_open raised {type(error).__name__}: {error}") from error
+
+    def limit(self) -> SilenceLimit:
+        """The limit on the silence of a response."""
+        return SilenceLimit(self._timeout, endpoint=self.name)
 
 
 class StreamOptions(TypedDict, total=False):
@@ -91,8 +207,8 @@ class StreamOptions(TypedDict, total=False):
     on_open: Annotated[Callable[[ResponseInfo], object] | None, Default(None)]
 
 
-class StreamCall:
-    """One call of a verb that streams, checked when it is made. Each subscription sends its own request.
+class StreamCall(Call):
+    """One call of a verb that streams.
 
     Args:
         connections: The client's.
@@ -103,152 +219,45 @@ class StreamCall:
 
     def __init__(self, connections: Connections, app: str, input: Any, options: StreamOptions) -> None:
         given = complete(StreamOptions, options)
-        auth, token_provider, on_open = given["auth"], given["token_provider"], given["on_open"]
-        if auth not in ("key", "token"):
-            raise ValueError(f"auth is 'key' or 'token', not {auth!r}")
+        auth, token_provider = given["auth"], given["token_provider"]
+        check_word("auth", auth, "key", "token")
         if token_provider is not None and auth != "token":
             raise ValueError("token_provider goes with auth='token'")
-        _check_callable("token_provider", token_provider)
-        _check_callable("on_open", on_open)
-        check_callbacks(on_open=on_open)
+        check_callable("token_provider", token_provider)
         http = connections.http
-        self.endpoint = Endpoint.parse(app, http.config)
-        self.http = http
         self._connections = connections
-        self._response_timeout = _checked_seconds("response_timeout", given["response_timeout"])
-        self._timeout = _checked_seconds("timeout", given["timeout"])
+        self._endpoint = endpoint = Endpoint.parse(app, http.config)
         self._path: str | None = given["path"]
         self._auth: Literal["key", "token"] = auth
         self._token_provider: TokenProvider | None = token_provider
-        self._on_open: Callable[[ResponseInfo], object] | None = on_open
-        self._input = PreparedInput(input, find_files=given["auto_upload"])
-        self._request = Request(
-            method=_checked_method(given["method"]),
-            url=self.endpoint.stream_url(http.config, path=self._path, query=_checked_mapping("query", given["query"])),
-            endpoint=self.endpoint.id,
-            headers=_checked_headers(_checked_mapping("headers", given["headers"])),
+        query = checked_mapping("query", given["query"])
+        request = Request(
+            method=checked_method(given["method"]),
+            url=endpoint.stream_url(http.config, path=self._path, query=query),
+            endpoint=endpoint.id,
+            headers=checked_headers(given["headers"], _STREAM_HEADERS),
         )
-        # With text in place of its files, so that whatever else is wrong with the input is reported now.
-        self._request = self._with_input(self._input.value(dict.fromkeys(self._input.uploads, "")))
+        super().__init__(http, request, input, given)
 
-    @asynccontextmanager
-    async def open(self) -> AsyncGenerator[Response]:
-        """Upload the files in the input, send the request, and leave the response open for the block."""
-        deadline = Deadline(self._response_timeout)
-        request, token = self._request, None
-        if self._input.uploads:
-            from .storage import uploader  # loaded only for files
-
-            late = self._late("the files of the input were still being uploaded")
-            request = self._with_input(await deadline.limit(self._input.resolve(uploader(self.http)), late))
-        if self._auth == "token":
-            token = await deadline.limit(self._token(), self._late("the short-lived token had not come"))
-            request = replace(request, auth=False, token=token)
-        opened: Response | None = None
-        try:
-            async with self.http.exchange(request, deadline) as response:
-                opened = response
-                if response.status == 204:
-                    raise ApiError("the response body is empty (204)", status=400)
-                self._tell_that_it_opened(response)
-                try:
-                    yield response
-                except DecodeError as error:
-                    if (shown := unshown(error, response.secrets)) is not error:
-                        raise shown from None
-                    raise
-        except FalError as error:
-            if error.__suppress_context__ and isinstance(error, DecodeError):
-                error.__context__ = None  # that one quotes a secret
-            error.endpoint = error.endpoint or self.endpoint.id
-            if opened is not None:
-                error.request_id = error.request_id or opened.request_id
-                if isinstance(error, ApiError):
-                    error.address = error.address or opened.address
-            if token is not None and isinstance(error, ApiError) and error.status == 401:
-                self._connections.tokens.forget(self.endpoint.alias, token)  # the next subscription gets a new one
-            raise
-
-    def _late(self, what: str) -> Callable[[float], StreamTimeoutError]:
-        def late(seconds: float) -> StreamTimeoutError:
-            message = (
-                f"no response headers came within {in_seconds(seconds)}: {what}; wait longer with "
-                "response_timeout=..., or for ever with response_timeout=None"
-            )
-            return StreamTimeoutError(seconds, message=message, endpoint=self.endpoint.id)
-
-        return late
-
-    def _tell_that_it_opened(self, response: Response) -> None:
-        if self._on_open is None:
-            return
-        try:
-            self._on_open(ResponseInfo(response.status, response.headers, response.request_id))
-        except Exception as error:
-            raise CallbackError(f"on_open raised {type(error).__name__}: {error}") from error
-
-    def limit(self) -> SilenceLimit:
-        """The limit on the silence of a response."""
-        return SilenceLimit(self._timeout, endpoint=self.endpoint.id)
-
-    def _with_input(self, value: Any) -> Request:
-        request = self._request
-        if request.method != "GET":
-            headers = CIMultiDict({"Content-Type": "application/json"})
-            headers.update(request.headers)
-            return replace(request, headers=headers, body=encode_json({} if value is None else value))
-        if not isinstance(value, Mapping | None):
-            raise TypeError(f"with method GET the input becomes the query: a mapping, not {type(value).__name__}")
-        given = encode_query(cast("Mapping[str, Any]", value or {}), what="input")
-        return replace(request, url=request.url.with_query({**given, **request.url.query}))
+    async def _authorized(self, request: Request, deadline: Deadline) -> Request:
+        if self._auth == "key":
+            return request
+        token = await deadline.limit(self._token(), self._late("the short-lived token had not come"))
+        return replace(request, auth=False, token=token)
 
     async def _token(self) -> SecretStr:
         if self._token_provider is None:
-            return await self._connections.tokens.token(self.endpoint.alias)
-        app = self.endpoint.stream_url(Config(), path=self._path).path.strip("/")
-        token = await ask(self._token_provider, app, what="token_provider", endpoint=self.endpoint.id)
+            return await self._connections.tokens.token(self._endpoint.alias)
+        app = self._endpoint.stream_url(Config(), path=self._path).path.strip("/")
+        token = await ask(self._token_provider, app, what="token_provider", endpoint=self.name)
         if not token.get_secret_value():
-            raise CredentialsError("token_provider gave an empty text instead of a token", endpoint=self.endpoint.id)
+            raise CredentialsError("token_provider gave an empty text instead of a token", endpoint=self.name)
         return token
 
+    def _check(self, response: Response) -> None:
+        if response.status == 204:
+            raise ApiError("the response body is empty (204)", status=400)
 
-def _checked_seconds(name: str, seconds: float | None) -> float | None:
-    if seconds is not None:
-        if not isinstance(seconds, int | float):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError(f"{name} is in seconds, a number, or None for no limit; got {seconds!r}")
-        if not seconds > 0:
-            raise ValueError(f"{name} is in seconds and above 0, or None for no limit; got {seconds!r}")
-    return seconds
-
-
-def _checked_method(method: Any) -> str:
-    known = method.upper() if isinstance(method, str) else None
-    if known not in _METHODS:
-        raise ValueError(f"method is one of {', '.join(_METHODS)}, not {method!r}")
-    return known
-
-
-def _checked_mapping(name: str, given: Any) -> Mapping[Any, Any]:
-    if not isinstance(given, Mapping | None):
-        raise TypeError(f"{name} is a mapping of names to values, not {type(given).__name__}")
-    return cast("Mapping[Any, Any] | None", given) or {}
-
-
-def _checked_headers(headers: Mapping[Any, Any]) -> CIMultiDict[str]:
-    checked = CIMultiDict(_STREAM_HEADERS)
-    for name, value in headers.items():
-        if not isinstance(name, str) or not isinstance(value, str):
-            raise TypeError(f"headers are text; {name!r} is {type(value).__name__}")
-        if not _HEADER_NAME.fullmatch(name):
-            raise ValueError(f"{name!r} can't be the name of a header; use letters, digits and hyphens")
-        if _CONTROL.search(value):
-            raise ValueError(f"the header {name!r} holds a line break or another control character")
-        if name.lower() in _OWN_HEADERS:
-            raise ValueError(f"the header {name!r} can't be given: {_OWN_HEADERS[name.lower()]}")
-        checked[name] = value
-    return checked
-
-
-def _check_callable(name: str, value: Any) -> None:
-    if value is not None and not callable(value):
-        raise TypeError(f"{name} is a function, not {type(value).__name__}")
+    def _failed(self, error: FalError, request: Request, opened: Response | None) -> None:
+        if request.token is not None and isinstance(error, ApiError) and error.status == 401:
+            self._connections.tokens.forget(self._endpoint.alias, request.token)  # the next subscription gets a new one

@@ -117,18 +117,18 @@ class StreamVerbs(Connected):
 
 def decoded(call: StreamCall, output: Any = None) -> Stream[Any]:
     """The Stream of a call's events, decoded."""
-    decode = PayloadDecoder(output, endpoint=call.endpoint.id)
+    decode = PayloadDecoder(output, endpoint=call.name)
 
     async def read(sink: Sink[Any]) -> None:
         async with call.open() as response:
             if response.content_type == "text/event-stream":
                 await _read_events(call, response, sink, decode)
-            elif response.content_type == "application/json" or response.content_type.endswith("+json"):
+            elif response.is_json:
                 sink.on_next(decode(await _read_whole(call, response)))
             else:
                 await _read_binary(call, response, sink)
 
-    return create(read, name=call.endpoint.id)
+    return create(read, name=call.name)
 
 
 def undecoded(call: StreamCall) -> Stream[ServerSentEvent]:
@@ -140,7 +140,7 @@ def undecoded(call: StreamCall) -> Stream[ServerSentEvent]:
                 raise DecodeError(
                     f"the answer is {response.content_type}, not an event stream: stream() takes both",
                     data=b"",
-                    endpoint=call.endpoint.id,
+                    endpoint=call.name,
                 )
             decoder = SSEDecoder(call.http.config.max_event_size)
             turn, left = Turn(), LOOK_EVERY
@@ -158,7 +158,7 @@ def undecoded(call: StreamCall) -> Stream[ServerSentEvent]:
                     if not chunk:
                         return
 
-    return create(read, name=call.endpoint.id)
+    return create(read, name=call.name)
 
 
 async def _read_events(call: StreamCall, response: Response, sink: Sink[Any], decode: PayloadDecoder) -> None:
@@ -170,7 +170,7 @@ async def _read_events(call: StreamCall, response: Response, sink: Sink[Any], de
             chunk = await limit.wait(response.read_chunk)
             for data, event, _, _ in decoder.feed_raw(chunk) if chunk else _last(decoder.close_raw()):
                 if event == "error":
-                    failure = _event_error(data, response, call.endpoint.id)
+                    failure = _event_error(data, response, call.name)
                     del data, chunk  # which may repeat a secret, and the error has this frame
                     raise failure
                 try:

@@ -13,7 +13,7 @@ from typing import Any, Literal, cast
 
 from pydantic_core import from_json
 
-from rxfal.errors import ApiError, ValidationError, one_line, one_sentence
+from rxfal.errors import ApiError, FalError, ValidationError, one_line, one_sentence
 from rxfal.wire.config import where_a_key_goes
 from rxfal.wire.masking import NO_SECRETS, Secrets
 
@@ -23,6 +23,7 @@ __all__ = [
     "error_from_value",
     "retry_after_seconds",
     "status_in",
+    "what_happened",
 ]
 
 Sent = Literal["nothing", "key", "access token", "token"]
@@ -147,6 +148,20 @@ def status_in(*values: Any, default: int = 500) -> int:
                 if isinstance(found, (int, str)) and re.fullmatch("[45][0-9][0-9]", str(found)):
                     return int(found)
     return default
+
+
+def what_happened(error: FalError) -> str:
+    """An error's message without what to do next.
+
+    Examples:
+        >>> what_happened(error_from_response(502, {}, b"", endpoint="owner/alias"))
+        'Bad Gateway'
+    """
+    if isinstance(error, ApiError):
+        next_step = _NEXT_STEP.get(error.status) or _NEXT_STEP_AT_AN_ENDPOINT.get(error.status)
+        if next_step and error.message.endswith(f": {next_step}"):
+            return error.message.removesuffix(f": {next_step}")
+    return error.message.partition("; ")[0]
 
 
 def _flag(value: str | None) -> bool | None:

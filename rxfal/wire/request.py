@@ -29,6 +29,10 @@ Body = bytes | Callable[[], AsyncIterable[bytes]] | None
 """Bytes, or a function that yields them piece by piece."""
 
 
+Retry = Literal["never-started", "idempotent", "unanswered", "never"]
+"""What may be sent again; see `Request`."""
+
+
 @dataclass(slots=True, kw_only=True, repr=False)
 class Request:
     """What to send.
@@ -48,8 +52,10 @@ class Request:
             configuration's `request_timeout` for a `fetch`.
         stall_timeout: If given, a `fetch` may take as long as it likes in all, but not this many seconds in which no
             piece of the body is taken and no answer comes.
-        retry: What may be sent again: only requests that surely "never-started", or every one that failed, because it
-            is "idempotent".
+        retry: What may be sent again: only requests that surely "never-started"; every one that failed, because it is
+            "idempotent"; every one that failed "unanswered", where an error with an id is the model's own answer; or
+            "never" any.
+        final: Statuses that are an answer, and not a reason to send the request again.
         secrets: What else in it is secret, such as the signature in its address.
     """
 
@@ -64,7 +70,8 @@ class Request:
     credential: Credential | None = None
     timeout: float | None = None
     stall_timeout: float | None = None
-    retry: Literal["never-started", "idempotent"] = "never-started"
+    retry: Retry = "never-started"
+    final: frozenset[int] = frozenset()
     secrets: tuple[SecretStr, ...] = ()
 
     def __repr__(self) -> str:

@@ -5,7 +5,8 @@ It knows aiohttp's response and what can go wrong in it, but not sessions, retri
 
 import asyncio
 import io
-from collections.abc import Awaitable, Callable
+import math
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 
 import aiohttp
@@ -86,6 +87,16 @@ class Response:
         """
         request_id = self.headers.get("x-fal-request-id")
         return None if request_id is None else one_line(self.secrets.mask(request_id), 200)
+
+    @property
+    def billable_units(self) -> float | None:
+        """What fal bills the request for (`x-fal-billable-units`), if it says so."""
+        return units_in(self.headers)
+
+    @property
+    def is_json(self) -> bool:
+        """Whether the body is JSON."""
+        return self.content_type == "application/json" or self.content_type.endswith("+json")
 
     @property
     def address(self) -> str:
@@ -180,3 +191,17 @@ class Response:
     def close(self) -> None:
         """Close the connection. Whoever waits for the next byte gets an error."""
         self._raw.close()
+
+
+def units_in(headers: Mapping[str, str]) -> float | None:
+    """The billable units that a response's headers name; None if they name none, or something that is no number.
+
+    Examples:
+        >>> units_in({"x-fal-billable-units": "1.5"}), units_in({})
+        (1.5, None)
+    """
+    try:
+        units = float(headers.get("x-fal-billable-units", ""))
+    except ValueError:
+        return None
+    return units if math.isfinite(units) else None

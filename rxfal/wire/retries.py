@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from rxfal.errors import ApiError, StreamTimeoutError, TransportError, in_seconds
 from rxfal.wire.deadline import Deadline
-from rxfal.wire.request import Request
+from rxfal.wire.request import Request, Retry
 
 if TYPE_CHECKING:
     import stamina
 
-__all__ = ["retried"]
+__all__ = ["retried", "surely_not_taken"]
 
 logger = logging.getLogger("rxfal")
 _STAMINAS_NAME = "a request of rxfal"
@@ -59,14 +59,14 @@ async def retried(once: Callable[[], Awaitable[_T]], request: Request, deadline:
 def _attempts(request: Request, deadline: Deadline, most: int) -> "AsyncIterator[stamina.Attempt]":
     import stamina  # loaded only when something failed
 
-    worth = _never_started if request.retry == "never-started" else _worth_another_try
+    worth = _WORTH[request.retry]
     failed = 0
 
     def again(error: Exception) -> bool | float:
         """The seconds until the next attempt, or False."""
         nonlocal failed
         failed += 1
-        pause = worth(error)
+        pause = worth(error) and not _is_final(error, request) and _pause_of(error)
         if pause is False:
             return False
         if pause is True:
@@ -82,24 +82,55 @@ def _attempts(request: Request, deadline: Deadline, most: int) -> "AsyncIterator
     return aiter(stamina.retry_context(on=again, attempts=most, timeout=None).with_name(_STAMINAS_NAME, (), {}))
 
 
-def _retry(error: ApiError) -> bool | float:
-    """Whether to try again; or after how many seconds, if the server said so."""
-    if error.retry_after is None:
+def _is_final(error: Exception, request: Request) -> bool:
+    return isinstance(error, ApiError) and error.status in request.final
+
+
+def _pause_of(error: Exception) -> bool | float:
+    """After how many seconds to try again if the server said so; else True, or False if that would be too long."""
+    if not isinstance(error, ApiError) or error.retry_after is None:
         return True
     return error.retry_after if error.retry_after <= _LONGEST_RETRY_AFTER else False
 
 
-def _worth_another_try(error: Exception) -> bool | float:
+def surely_not_taken(error: Exception) -> bool:
+    """Whether nothing has begun, so that no work is done and paid for twice if the same request is sent again.
+
+    That is so if there was no connection, and if the server said that it did not take the work: with 429, with 503 and
+    a hint to come back, and with the page that nginx sends if it could not hand a request on (502 and 503; its 504
+    comes after it did).
+    """
+    if isinstance(error, TransportError):
+        return error.kind in ("refused", "dns", "timeout", "reset") and not error.outcome_unknown
+    if not isinstance(error, ApiError) or error.timeout_type is not None or not error.retryable:
+        return False
+    return error.status == 429 or (error.status == 503 and error.retry_hint) or _is_page_of_nginx(error)
+
+
+def _is_page_of_nginx(error: ApiError) -> bool:
+    return (
+        error.status in (502, 503)
+        and error.request_id is None
+        and isinstance(error.body, str)
+        and "nginx" in error.body.lower()
+    )
+
+
+def _may_help(error: Exception) -> bool:
     """For requests that may be repeated without harm."""
     if isinstance(error, ApiError):
-        return error.retryable and not isinstance(error, StreamTimeoutError) and _retry(error)
+        return error.retryable and not isinstance(error, StreamTimeoutError)
     return isinstance(error, TransportError) and error.retryable and error.kind != "timeout"
 
 
-def _never_started(error: Exception) -> bool | float:
-    """For requests that must not run twice: no connection was made, or the server did not take the work."""
-    if isinstance(error, TransportError):
-        return error.kind in ("refused", "dns")
-    if not isinstance(error, ApiError) or error.timeout_type is not None or not error.retryable:
-        return False
-    return (error.status == 429 or (error.status == 503 and error.retry_hint)) and _retry(error)
+def _is_unanswered(error: Exception) -> bool:
+    """For the result of a request, which may be an error: the model's own, then, and it has an id."""
+    return _may_help(error) and not (isinstance(error, ApiError) and error.status >= 500 and error.request_id)
+
+
+_WORTH: dict[Retry, Callable[[Exception], bool]] = {
+    "never-started": surely_not_taken,
+    "idempotent": _may_help,
+    "unanswered": _is_unanswered,
+    "never": lambda error: False,
+}

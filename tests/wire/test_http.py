@@ -7,6 +7,7 @@ from asyncio import StreamReader as Reader
 from asyncio import StreamWriter as Writer
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import stamina
@@ -24,6 +25,7 @@ from tests.hidden import assert_hidden
 from tests.wire.servers import answer, replies, request_to, scripted
 
 MakeHttp = Callable[..., Http]
+NGINX = b"<html><head><title>Bad Gateway</title></head><body><hr><center>nginx</center></body></html>"
 CHUNKED = (
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Type: text/event-stream\r\nX-Fal-Request-Id: r-1\r\n\r\n"
 )
@@ -391,7 +393,9 @@ async def test_running_out_of_file_descriptors_is_named(make_http: MakeHttp, mon
     assert caught.value.kind == "out of file descriptors"
 
 
-async def test_a_connection_that_does_not_come_about_in_time_is_a_timeout(make_http: MakeHttp):
+async def test_a_connection_that_does_not_come_about_in_time_is_a_timeout(
+    make_http: MakeHttp, caplog: pytest.LogCaptureFixture, no_waiting: None
+):
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
@@ -401,9 +405,9 @@ async def test_a_connection_that_does_not_come_about_in_time_is_a_timeout(make_h
             filler.setblocking(False)
             filler.connect_ex(full.getsockname())
         try:
-            http = make_http(url, connect_timeout=0.1)
+            http = make_http(url, connect_timeout=0.1, max_attempts=2)
             request = request_to(url, token=SecretStr("a-long-token"))
-            with pytest.raises(TransportError) as caught:
+            with caplog.at_level(logging.INFO, "rxfal"), pytest.raises(TransportError) as caught:
                 await http.fetch(request)
         finally:
             for filler in fillers:
@@ -411,6 +415,7 @@ async def test_a_connection_that_does_not_come_about_in_time_is_a_timeout(make_h
     assert caught.value.kind == "timeout"
     assert not isinstance(caught.value, StreamTimeoutError)
     assert_hidden(caught.value, "a-long-token")
+    assert caplog.text.count("trying again") == 1, "nothing was sent, so nothing can be done twice"
 
 
 # Secrets
@@ -558,6 +563,14 @@ async def test_what_can_not_help_is_not_tried_again(make_http: MakeHttp, no_wait
         (answer(b"", "504 X"), False),
         (answer(b"", "504 X", "X-Fal-Retryable: true"), False),
         (answer(b"", "503 X", "Retry-After: 1", "X-Fal-Request-Timeout-Type: user"), False),
+        (answer(NGINX, "502 X"), True),
+        (answer(NGINX, "503 X"), True),
+        (answer(NGINX, "502 X", "Retry-After: 0"), True),
+        (answer(NGINX, "504 X"), False),  # which comes after it handed the request on
+        (answer(NGINX, "502 X", "X-Fal-Request-Id: r-1"), False),
+        (answer(NGINX, "502 X", "X-Fal-Retryable: false"), False),
+        (answer(b'{"detail": "nginx"}', "502 X"), False),
+        (answer(b"<html>another gateway</html>", "502 X"), False),
     ],
 )
 async def test_what_may_have_started_is_tried_again_only_when_it_surely_did_not(
@@ -571,6 +584,36 @@ async def test_what_may_have_started_is_tried_again_only_when_it_surely_did_not(
             with pytest.raises(ApiError):
                 await make_http(server.url).fetch(request)
     assert len(server.heads) == 1 + again
+
+
+@pytest.mark.parametrize(
+    ("retry", "first", "sent"),
+    [
+        ("never", answer(b"", "429 X"), 1),
+        ("unanswered", answer(b"", "502 X"), 2),
+        ("unanswered", answer(b"", "429 X", "X-Fal-Request-Id: r-1"), 2),
+        ("unanswered", answer(b"", "502 X", "X-Fal-Request-Id: r-1"), 1),
+        ("unanswered", answer(b"", "400 X"), 1),
+    ],
+)
+async def test_other_requests_have_their_own_rules(
+    make_http: MakeHttp, no_waiting: None, retry: Any, first: bytes, sent: int
+):
+    async with scripted(replies(first, answer(b"done"))) as server:
+        fetching = make_http(server.url).fetch(request_to(server.url, retry=retry))
+        if sent == 2:
+            assert await fetching == b"done"
+        else:
+            with pytest.raises(ApiError):
+                await fetching
+    assert len(server.heads) == sent
+
+
+async def test_a_status_that_is_an_answer_is_not_asked_for_again(make_http: MakeHttp, no_waiting: None):
+    async with scripted(replies(answer(b"", "429 X"))) as server:
+        with pytest.raises(ApiError):
+            await make_http(server.url).fetch(request_to(server.url, final=frozenset({429})))
+    assert len(server.heads) == 1
 
 
 async def test_a_refused_connection_is_tried_again_until_the_server_is_there(make_http: MakeHttp, no_waiting: None):
