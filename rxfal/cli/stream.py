@@ -1,6 +1,5 @@
 """`rxfal stream`: one request, and where its events go: a pipe, a terminal or a file."""
 
-import sys
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -17,6 +16,7 @@ from . import inputs
 from .media import shortened
 from .picture import Gallery
 from .pieces import Piece, Style, pieces, wire_form
+from .printing import harmless, on_terminal, write
 from .save import Saved
 
 __all__ = ["run"]
@@ -45,7 +45,7 @@ def run(
     if output is not None:
         destination = Saved(output, force=force, announce=Console(stderr=True))
     else:
-        destination = _Terminal() if sys.stdout.isatty() else _Pipe()
+        destination = _Terminal() if on_terminal() else _Pipe()
     with rxfal.Client() as client, destination:
         if style is Style.RAW:
             written = client.stream_events(endpoint, given, **options).map(_raw)
@@ -102,21 +102,12 @@ class _Pipe:
         self._write(piece.content)
 
     def _write(self, content: str | bytes) -> None:
-        if isinstance(content, str):
-            # A lone surrogate becomes the escape that it was in the JSON.
-            sys.stdout.buffer.write(content.encode(sys.stdout.encoding, "backslashreplace"))
-        else:
-            sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
+        write(content)
         self._last = content
 
     def _end_line(self) -> None:
         if self._last and isinstance(self._last, str) and not self._last.endswith("\n"):
             self._write("\n")
-
-
-_CONTROLS = {code: "�" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
-"""What a model must not send to a terminal: escape sequences can move the cursor, and do worse."""
 
 
 class _Terminal(_Pipe):
@@ -140,7 +131,7 @@ class _Terminal(_Pipe):
                 raise rxfal.FalError("the answer is binary: write it to a file with -o FILE, or into a pipe")
             case str(text):
                 self._end_pictures()
-                self._write(shortened(text.translate(_CONTROLS)))
+                self._write(shortened(harmless(text)))
             case media:
                 if self._pictures is None:
                     self._end_line()

@@ -1,7 +1,6 @@
 """The `rxfal` command: what it prints, where, and how it ends."""
 
 import base64
-import codecs
 import io
 import json
 import os
@@ -10,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +25,7 @@ from rxfal.cli.progress import Progress
 from rxfal.cli.view import Board, line
 from rxfal.testing import Bytes, Disconnect, FalServer, Pause
 from rxfal.testing.pictures import JuliaSet
-
-_ROOT = Path(__file__).parent.parent
-_COMMAND = [sys.executable, "-X", "dev", "-W", "error", "-m", "rxfal"]
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FalServer]:
-    with FalServer(models=True, pace=0, key="the-secret") as server:
-        monkeypatch.setenv("RXFAL_BASE_URL", server.url)
-        monkeypatch.setenv("FAL_KEY", server.key)
-        yield server
+from tests.cli.processes import ROOT, InTerminal, PseudoTerminal, complaints, end, lines_of, start
 
 
 def _events(server: FalServer, *events: Any) -> str:
@@ -98,7 +86,7 @@ def test_text_is_printed_as_what_is_new_with_a_newline_at_the_end(
     assert capfd.readouterr() == ("Hello\nHello\n", "")
 
 
-def test_events_without_text_are_lines_of_json(server: FalServer, capfd: pytest.CaptureFixture[str]) -> None:
+def test_events_without_text_arelines_of_json(server: FalServer, capfd: pytest.CaptureFixture[str]) -> None:
     app = _events(server, {"n": 1}, [], None, 0, {"text": "grün"})
     assert run(["stream", app]) == 0
     assert capfd.readouterr().out == '{"n": 1}\n[]\nnull\n0\n{"text": "grün"}\n'
@@ -145,45 +133,14 @@ def test_binary_goes_into_a_pipe_or_a_file_as_it_is(
     assert file.read_bytes() == out
 
 
-class _Terminal(io.TextIOWrapper):
-    def isatty(self) -> bool:
-        return True
-
-
-class _InTerminal:
-    """Runs commands with a terminal as stdout and keeps what they write there."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._monkeypatch = monkeypatch
-        self.errors = io.StringIO()
-
-    def run(self, *args: str) -> tuple[int, str]:
-        written = io.BytesIO()
-        terminal = _Terminal(written, encoding="utf-8")
-        with self._monkeypatch.context() as patch:
-            for name, value in (("TERM", "xterm-256color"), ("COLORTERM", "truecolor"), ("COLUMNS", "60")):
-                patch.setenv(name, value)
-            patch.setenv("LINES", "20")
-            patch.setattr(sys, "stdout", terminal)
-            patch.setattr(sys, "stderr", self.errors)
-            status = run(args)
-        terminal.flush()
-        return status, written.getvalue().decode()
-
-
-@pytest.fixture
-def in_terminal(monkeypatch: pytest.MonkeyPatch) -> _InTerminal:
-    return _InTerminal(monkeypatch)
-
-
-def test_a_terminal_gets_neither_binary_nor_escape_sequences(server: FalServer, in_terminal: _InTerminal) -> None:
+def test_a_terminal_gets_neither_binary_nor_escape_sequences(server: FalServer, in_terminal: InTerminal) -> None:
     app = _events(server, {"output": "a\x1b[2Jb\tc\nd"})
     assert in_terminal.run("stream", app) == (0, "a�[2Jb\tc\nd\n")
     assert in_terminal.run("stream", "fal-ai/speech", "-i", "prompt=hi") == (1, "")
     assert "-o FILE" in in_terminal.errors.getvalue()
 
 
-def test_a_terminal_shows_the_picture_and_how_large_it_is(server: FalServer, in_terminal: _InTerminal) -> None:
+def test_a_terminal_shows_the_picture_and_how_large_it_is(server: FalServer, in_terminal: InTerminal) -> None:
     status, written = in_terminal.run("stream", "fal-ai/fast-julia", "-i", "prompt=x", "-i", "size=64")
     assert status == 0
     assert written.count("38;2;") > 100, "in colours"
@@ -193,7 +150,7 @@ def test_a_terminal_shows_the_picture_and_how_large_it_is(server: FalServer, in_
     assert in_terminal.errors.getvalue() == ""
 
 
-def test_a_terminal_says_the_size_of_what_it_cannot_show(server: FalServer, in_terminal: _InTerminal) -> None:
+def test_a_terminal_says_the_size_of_what_it_cannot_show(server: FalServer, in_terminal: InTerminal) -> None:
     app = _events(server, {"audio": _uri("audio/mpeg", 30_000)}, {"image": {"url": _uri("image/webp", 50_000)}})
     status, written = in_terminal.run("stream", app)
     assert status == 0
@@ -204,7 +161,7 @@ def test_a_terminal_says_the_size_of_what_it_cannot_show(server: FalServer, in_t
 
 @pytest.mark.parametrize("style", ["--json", "--raw"])
 def test_a_terminal_is_not_flooded_with_base64_in_any_style(
-    style: str, server: FalServer, in_terminal: _InTerminal
+    style: str, server: FalServer, in_terminal: InTerminal
 ) -> None:
     app = _events(server, {"image": _uri("image/png", 30_000), "b64_json": _uri("", 60_000).partition(",")[2], "n": 1})
     status, written = in_terminal.run("stream", app, style)
@@ -214,12 +171,12 @@ def test_a_terminal_is_not_flooded_with_base64_in_any_style(
     assert "[60.0 kB]" in written
 
 
-def test_text_and_pictures_of_one_answer_follow_each_other(server: FalServer, in_terminal: _InTerminal) -> None:
+def test_text_and_pictures_of_one_answer_follow_each_other(server: FalServer, in_terminal: InTerminal) -> None:
     picture = {"images": [{"url": _uri("image/png", 500)}]}
     app = _events(server, {"output": "Look"}, picture, {"output": "Look, a tree"})
     status, written = in_terminal.run("stream", app)
     assert status == 0
-    first, picture_line, hint, last = [line for line in _lines_of(written) if line]
+    first, picture_line, hint, last = [line for line in lines_of(written) if line]
     assert (first, hint, last) == ("Look", "-o FILE saves it.", ", a tree")
     assert "images[0].url: image/png, 500 bytes" in picture_line
 
@@ -384,7 +341,7 @@ def test_an_error_is_one_line_and_status_1(
     assert re.fullmatch(f"rxfal: .*{says}.*\n", err)
 
 
-def test_the_text_so_far_is_ended_before_an_error(server: FalServer, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_text_so_far_isended_before_an_error(server: FalServer, capfd: pytest.CaptureFixture[str]) -> None:
     events = b'data: {"output": "so far"}\n\nevent: error\ndata: {"detail": "two\\nlines \\u001b[2J"}\n\n'
     server.script("owner/alias", [Bytes(events)])
     assert run(["stream", "owner/alias"]) == 1
@@ -494,7 +451,7 @@ def test_without_colours_the_picture_is_drawn_in_shades() -> None:
 
 @pytest.mark.parametrize(("width", "height"), [(64, 64), (640, 90), (90, 400)])
 def test_a_picture_keeps_its_shape(width: int, height: int) -> None:
-    lines = [line.strip() for line in _lines_of(_drawn(HalfBlocks(_halves(width, height)))) if "▀" in line]
+    lines = [line.strip() for line in lines_of(_drawn(HalfBlocks(_halves(width, height)))) if "▀" in line]
     assert {len(line) for line in lines} == {len(lines[0])}
     assert len(lines) <= 24
     assert len(lines[0]) <= 80
@@ -510,7 +467,7 @@ def test_a_gallery_has_each_picture_and_says_what_it_is(kind: str) -> None:
         return Media(place, f"image/{kind.lower()}", written.getvalue())
 
     drawn = _drawn(Gallery([file("images[0].url"), file("images[1].url")]), color_system="truecolor")
-    rows = [line for line in _lines_of(drawn) if "▀" in line]
+    rows = [line for line in lines_of(drawn) if "▀" in line]
     assert re.search("▀ +▀", rows[0]), "side by side"
     assert f"images[1].url: image/{kind.lower()}, " in drawn
 
@@ -536,44 +493,19 @@ def test_a_failed_model_is_told_apart() -> None:
 # Processes
 
 
-def _start(*args: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [*_COMMAND, *args],
-        cwd=_ROOT,
-        env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def _complaints(errors: str) -> list[str]:
-    # In development mode asyncio reports what takes 0.1 s, which on a busy machine may be anything.
-    return [text for text in errors.splitlines() if not text.startswith("Executing <")]
-
-
-def _end(process: subprocess.Popen[str], number: int) -> tuple[int, list[str]]:
-    """The status after a signal, and what was on stderr; that it ended at once."""
-    asked = time.monotonic()
-    process.send_signal(number)
-    _, errors = process.communicate(timeout=30)
-    assert time.monotonic() - asked < 3.0
-    return process.returncode, _complaints(errors)
-
-
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_a_stream_at_once_and_drops_its_connection(server: FalServer, number: int, status: int) -> None:
+def test_a_signalends_a_stream_at_once_and_drops_its_connection(server: FalServer, number: int, status: int) -> None:
     server.script("owner/alias", [Bytes(b'data: {"output": "Hel"}\n\n'), Pause()])
-    process = _start("stream", "owner/alias")
+    process = start("stream", "owner/alias")
     assert process.stdout is not None
     assert process.stdout.read(3) == "Hel"  # flushed as it came
-    assert _end(process, number) == (status, [])
+    assert end(process, number) == (status, [])
     request = server.requests[-1]
     request.wait_closed()
     assert request.dropped
 
 
-def test_ctrl_c_ends_a_name_look_up_that_hangs() -> None:
+def test_ctrl_cends_a_name_look_up_that_hangs() -> None:
     code = """if True:
         import socket, sys, time
         def hang(*args, **kwargs):
@@ -586,7 +518,7 @@ def test_ctrl_c_ends_a_name_look_up_that_hangs() -> None:
     """
     process = subprocess.Popen(
         [sys.executable, "-c", code],
-        cwd=_ROOT,
+        cwd=ROOT,
         env={**os.environ, "RXFAL_BASE_URL": "http://name.invalid"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -594,38 +526,38 @@ def test_ctrl_c_ends_a_name_look_up_that_hangs() -> None:
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "looking up\n"
-    assert _end(process, signal.SIGINT) == (130, [])
+    assert end(process, signal.SIGINT) == (130, [])
 
 
-def test_a_reader_that_leaves_ends_it_quietly(server: FalServer) -> None:
+def test_a_reader_that_leavesends_it_quietly(server: FalServer) -> None:
     pause = Pause()
     server.script("owner/alias", [Bytes(b"data: 1\n\n"), pause, Bytes(b"data: 2\n\n" * 10)])
-    process = _start("stream", "owner/alias")
+    process = start("stream", "owner/alias")
     assert process.stdout is not None
     assert process.stderr is not None
     assert process.stdout.readline() == "1\n"
     process.stdout.close()
     pause.release()
-    assert _complaints(process.stderr.read()) == []
+    assert complaints(process.stderr.read()) == []
     assert process.wait(30) == 141
     process.stderr.close()
 
 
-def test_the_demo_ends_as_quietly_when_its_reader_leaves() -> None:
-    process = _start("demo", "--pace", "0.1")
+def test_the_demoends_as_quietly_when_its_reader_leaves() -> None:
+    process = start("demo", "--pace", "0.1")
     assert process.stdout is not None
     assert process.stderr is not None
     assert process.stdout.readline() == "3 models on: a lighthouse in a storm\n"
     process.stdout.close()
-    assert _complaints(process.stderr.read()) == []
+    assert complaints(process.stderr.read()) == []
     assert process.wait(30) == 141
     process.stderr.close()
 
 
-def test_serve_says_where_it_is_logs_requests_and_ends_on_ctrl_c(
+def test_serve_says_where_it_is_logs_requests_andends_on_ctrl_c(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    process = _start("serve", "--port", "0", "--pace", "0")
+    process = start("serve", "--port", "0", "--pace", "0")
     assert process.stdout is not None
     for text in process.stdout:
         if export := re.fullmatch(r"export (\w+)=(.*)\n", text):
@@ -640,7 +572,7 @@ def test_serve_says_where_it_is_logs_requests_and_ends_on_ctrl_c(
         ["POST", "/fal-ai/any-llm/stream", "200"],
         ["POST", "/nobody/knows/stream", "404"],
     ]
-    assert _end(process, signal.SIGINT) == (130, [])
+    assert end(process, signal.SIGINT) == (130, [])
 
 
 def test_the_demo_in_a_pipe_prints_lines_and_a_table_and_saves_the_picture(
@@ -661,51 +593,8 @@ def test_the_demo_in_a_pipe_prints_lines_and_a_table_and_saves_the_picture(
         assert saved.size == (256, 256)
 
 
-pty = pytest.importorskip("pty", reason="pseudo terminals are for Unix")
-
-
-class _PseudoTerminal:
-    """A process that has a terminal of 100 columns and 30 lines, and what it has written there."""
-
-    def __init__(self, *args: str, **environment: str) -> None:
-        import termios
-
-        self._master, terminal = pty.openpty()
-        termios.tcsetwinsize(self._master, (30, 100))
-        self.process = subprocess.Popen(
-            [sys.executable, "-W", "error", "-m", "rxfal", *args],
-            cwd=_ROOT,
-            env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **environment},
-            preexec_fn=lambda: os.login_tty(terminal),
-        )
-        os.close(terminal)
-        self.written = ""
-        # A read may end in the middle of a character, and so may what is written when Ctrl-C comes.
-        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
-
-    def read_until(self, text: str | None = None) -> None:
-        """Reads until the text is there; or, without one, until the process has gone."""
-        while text is None or text not in self.written:
-            try:
-                piece = os.read(self._master, 65536)
-            except OSError:  # what Linux says when the other side has closed
-                piece = b""
-            if not piece:
-                assert text is None, f"{text!r} never came: {self.written[-500:]!r}"
-                os.close(self._master)
-                return
-            self.written += self._decode(piece)
-
-    def type(self, keys: bytes) -> None:
-        os.write(self._master, keys)
-
-
-def _lines_of(output: str) -> list[str]:
-    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", output).replace("\r", "").split("\n")
-
-
 def test_the_demo_in_a_terminal_is_live_and_leaves_the_panels_and_a_table() -> None:
-    terminal = _PseudoTerminal("demo", "--pace", "0.2")
+    terminal = PseudoTerminal("demo", "--pace", "0.2")
     terminal.read_until()
     assert terminal.process.wait(30) == 0
     live, _, final = terminal.written.partition("\x1b[?1049l")
@@ -713,7 +602,7 @@ def test_the_demo_in_a_terminal_is_live_and_leaves_the_panels_and_a_table() -> N
     assert "38;2;" in live
     assert live.startswith("\x1b[?1049h")
     assert terminal.written.rindex("\x1b[?25h") > terminal.written.rindex("\x1b[?25l")
-    lines = _lines_of(final)
+    lines = lines_of(final)
     assert max(map(len, lines)) <= 100
     assert len(lines) <= 30
     assert any("╭─ fal-ai/any-llm ─" in text and "╭─ fal-ai/fast-julia ─" in text for text in lines)
@@ -722,7 +611,7 @@ def test_the_demo_in_a_terminal_is_live_and_leaves_the_panels_and_a_table() -> N
 
 
 def test_ctrl_c_in_a_terminal_restores_it_and_leaves_no_traceback() -> None:
-    terminal = _PseudoTerminal("demo")
+    terminal = PseudoTerminal("demo")
     terminal.read_until("tokens/s")
     typed = time.monotonic()
     terminal.type(b"\x03")
@@ -732,11 +621,11 @@ def test_ctrl_c_in_a_terminal_restores_it_and_leaves_no_traceback() -> None:
     assert "Traceback" not in terminal.written
     after = terminal.written.partition("\x1b[?1049l")[2]
     assert "\x1b[?25h" in terminal.written[terminal.written.rindex("\x1b[?25l") :]
-    assert "".join(_lines_of(after)).strip() in ("", "^C")
+    assert "".join(lines_of(after)).strip() in ("", "^C")
 
 
 def test_a_dumb_terminal_gets_plain_lines() -> None:
-    terminal = _PseudoTerminal("demo", "--pace", "0", TERM="dumb")
+    terminal = PseudoTerminal("demo", "--pace", "0", TERM="dumb")
     terminal.read_until()
     assert terminal.process.wait(30) == 0
     assert "\x1b" not in terminal.written

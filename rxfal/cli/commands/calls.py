@@ -1,0 +1,59 @@
+"""Commands that call a model and wait for its answer."""
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rxfal.cli.options import App, Debug, Fields
+
+__all__ = ["stream"]
+
+
+class Auth(Enum):
+    """How a request is authorized."""
+
+    KEY = "key"
+    TOKEN = "token"
+
+
+def stream(
+    endpoint: App,
+    fields: Fields = None,
+    json: Annotated[bool, typer.Option("--json", help="Print each event as a line of JSON.")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="Print the events as they came on the wire.")] = False,
+    text: Annotated[bool, typer.Option("--text", help="Print only the text, as it grows.")] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", dir_okay=False, help="Save what comes: pictures, sound, text."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", "-f", help="With -o: write over a file that exists.")] = False,
+    path: Annotated[str | None, typer.Option(help="The path after the endpoint's id.", show_default="/stream")] = None,
+    timeout: Annotated[
+        float, typer.Option(min=0.001, metavar="SECONDS", help="Give up after a silence of this length.")
+    ] = 60.0,
+    auth: Annotated[Auth, typer.Option(help="Send the key itself, or a short-lived token made with it.")] = Auth.KEY,
+    debug: Debug = False,
+) -> None:
+    """Stream a model's events to stdout, as they arrive.
+
+    Calls fal with the key in FAL_KEY, or the server at RXFAL_BASE_URL. Without --json, --raw or --text it prints text
+    if the first event has any, else JSON; a terminal shows pictures. A binary answer is written as it is.
+
+    rxfal stream fal-ai/any-llm -i prompt="a haiku about rivers"
+    """
+    from rxfal.cli.pieces import Style
+    from rxfal.cli.stream import run as run_stream
+
+    wanted = [style for style, given in zip(Style, (text, json, raw)) if given]
+    if len(wanted) > 1:
+        raise typer.BadParameter("use only one of them", param_hint="--json, --raw, --text")
+    run_stream(
+        endpoint,
+        fields or [],
+        wanted[0] if wanted else None,
+        output,
+        force,
+        {"path": path, "timeout": timeout, "auth": auth.value},
+    )

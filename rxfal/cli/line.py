@@ -1,0 +1,100 @@
+"""The live line: how far a request has come, at the bottom of a terminal. It is on stderr, like all but the result."""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from reactivex import Observable
+
+import rxfal
+from rxfal import operators as ops
+
+from .printing import on_one_line
+
+__all__ = ["StatusLine"]
+
+_T = TypeVar("_T")
+
+_INTERVAL = 0.1
+"""Seconds between two drawings while nothing happens."""
+_TICK = object()
+_SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+
+
+class StatusLine:
+    """A line of a terminal that is drawn anew until it is closed; what `say` prints stays above it.
+
+    Where stderr is no terminal, only what `say` prints is written.
+
+    Args:
+        what: What the line is about, such as the endpoint.
+
+    Attributes:
+        state: How far it has come; set it as often as you like.
+        is_live: Whether there is a terminal to draw on.
+    """
+
+    def __init__(self, what: str) -> None:
+        self.state = ""
+        self.is_live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self._what = what
+        self._began = time.monotonic()
+        self._drawings = 0
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the line was made."""
+        return time.monotonic() - self._began
+
+    def __enter__(self) -> Self:
+        self._draw()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._erase()
+
+    def say(self, text: str) -> None:
+        """Print a line that stays."""
+        self._erase()
+        sys.stderr.write(on_one_line(text) + "\n")
+        sys.stderr.flush()
+
+    def wait_for(self, stream: Observable[_T], show: Callable[[_T], None] = lambda item: None) -> _T:
+        """The last item of a stream. While it runs the line is drawn; `show` is given each item, to say what it means.
+
+        Raises:
+            Exception: The error that the stream ends with.
+        """
+        ticking = rxfal.from_observable(stream.pipe(ops.keep_alive(_INTERVAL, _TICK)) if self.is_live else stream)
+        last: Any = None
+        with closing(ticking.blocking()) as arriving:
+            for item in arriving:
+                if item is not _TICK:
+                    last = item
+                    show(last)
+                self._draw()
+        return last
+
+    def _draw(self) -> None:
+        if not self.is_live:
+            return
+        from rich.text import Text  # loaded only for a terminal
+
+        spinner = _SPINNER[self._drawings % len(_SPINNER)]
+        self._drawings += 1
+        parts = [f"{spinner} {self.seconds:.1f} s", self._what, self.state]
+        line = Text(on_one_line(" · ".join(part for part in parts if part)))
+        line.truncate(os.get_terminal_size(sys.stderr.fileno()).columns - 1, overflow="ellipsis")
+        sys.stderr.write(f"\r{line.plain}\x1b[K")
+        sys.stderr.flush()
+
+    def _erase(self) -> None:
+        if self.is_live:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
