@@ -35,11 +35,13 @@ if TYPE_CHECKING:
     from rxfal.verbs.call import ResponseInfo
     from rxfal.verbs.files import File
     from rxfal.verbs.inputs import Uploaded
+    from rxfal.verbs.models import Estimate, Model, ModelSchema, Price
     from rxfal.verbs.storage import Access, AccessRule, Lifecycle, UploadProgress, UploadStream
     from rxfal.wire.config import Config
     from rxfal.wire.sse import ServerSentEvent
 
     map_concurrent = verbs.map_concurrent
+    models = verbs.models
     run = verbs.run
     stream = verbs.stream
     stream_events = verbs.stream_events
@@ -54,6 +56,7 @@ else:
                 "Client",
                 "configure",
                 "verbs.map_concurrent",
+                "verbs.models",
                 "verbs.run",
                 "verbs.stream",
                 "verbs.stream_events",
@@ -80,6 +83,7 @@ else:
             "verbs.call": ("ResponseInfo",),
             "verbs.files": ("File",),
             "verbs.inputs": ("Uploaded",),
+            "verbs.models": ("Estimate", "Model", "ModelSchema", "Price"),
             "verbs.storage": ("Access", "AccessRule", "Lifecycle", "UploadProgress", "UploadStream"),
             "wire.config": ("Config",),
             "wire.sse": ("ServerSentEvent",),
@@ -99,12 +103,16 @@ __all__ = [
     "CredentialsError",
     "DecodeError",
     "EndpointError",
+    "Estimate",
     "EventTooLargeError",
     "FalError",
     "File",
     "GroupedStream",
     "Lifecycle",
     "Mapped",
+    "Model",
+    "ModelSchema",
+    "Price",
     "ResponseInfo",
     "ServerSentEvent",
     "Stream",
@@ -123,6 +131,7 @@ __all__ = [
     "iterate",
     "map_concurrent",
     "merge",
+    "models",
     "operators",
     "race",
     "run",

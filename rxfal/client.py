@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -15,6 +16,7 @@ from rxfal.wire.masking import hidden
 
 if TYPE_CHECKING:
     from rxfal.verbs.concurrent import ConcurrentVerbs
+    from rxfal.verbs.models import Models
     from rxfal.verbs.run import RunVerbs
     from rxfal.verbs.storage import StorageVerbs
 else:  # most programs only stream
@@ -25,6 +27,13 @@ else:  # most programs only stream
 
 class Verbs(StreamVerbs, RunVerbs, StorageVerbs, ConcurrentVerbs):
     """All verbs. Each has its signature and docstring in `rxfal.verbs`, grouped with similar ones."""
+
+    @cached_property
+    def models(self) -> Models:
+        """Which models there are, what they take and give, and what they cost."""
+        from rxfal.verbs.models import Models  # as above
+
+        return Models(self._connections)
 
 
 class Client(Verbs):

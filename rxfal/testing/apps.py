@@ -9,7 +9,7 @@ import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, InitVar, dataclass, field
 from typing import Any, cast
 
 from aiohttp import web
@@ -18,6 +18,7 @@ from pydantic_core import to_json
 
 from .job import Job
 from .journal import RecordedRequest
+from .signatures import Signature, signature_of
 from .steps import Step, hang_up
 
 __all__ = ["ApiFailure", "App", "Handler", "answer", "error_response", "input_of", "json_response", "respond"]
@@ -63,26 +64,43 @@ class ApiFailure(Exception):
 class App:
     """A registered handler and what it sends.
 
-    Args:
+    Attributes:
         handler: The function.
         content_type: If given, its items are bytes of a body of this type, and not events.
         concurrency: How many requests from the queue it works on at once; None for all.
+        category: What kind of model it is, such as `text-to-image`.
+        price: What a unit costs, in US dollars.
+        unit: What is counted.
+        signature: What its annotations say.
     """
 
     handler: Handler
     content_type: str | None = None
     concurrency: int | None = None
+    _: KW_ONLY
+    category: str | None = None
+    price: float | None = None
+    unit: str = "request"
+    namespace: InitVar[Mapping[str, Any] | None] = None
+    signature: Signature = field(init=False)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, namespace: Mapping[str, Any] | None) -> None:
         if not (inspect.isasyncgenfunction(self.handler) or inspect.iscoroutinefunction(self.handler)):
             raise TypeError(f"an app is an async generator function or a coroutine function, not {self.handler!r}")
         if self.concurrency is not None and self.concurrency < 1:
             raise ValueError(f"concurrency is how many requests at once, 1 or more, not {self.concurrency}")
+        object.__setattr__(self, "signature", signature_of(self.handler, namespace))
 
     def call(self, input: dict[str, Any], job: Job) -> AsyncIterator[Any] | Awaitable[Any]:
-        """What the handler gives for an input; one with a second parameter gets the job."""
+        """What the handler gives for an input, which may fail to validate; one with a second parameter gets the job."""
         handler = cast("Callable[..., AsyncIterator[Any] | Awaitable[Any]]", self.handler)
-        return handler(input, job) if _takes_job(handler) else handler(input)
+        accepted = self._accept(input)
+        return handler(accepted, job) if _takes_job(handler) else handler(accepted)
+
+    def _accept(self, input: dict[str, Any]) -> Any:
+        """What the handler gets: an instance of the pydantic model that it is annotated with, or the input as it is."""
+        model = self.signature.input
+        return input if model is None else model.model_validate_json(json.dumps(input))
 
 
 def _takes_job(handler: Callable[..., Any]) -> bool:

@@ -5,7 +5,6 @@ Two language models, an image model and a speech model; the art itself is in `wo
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from typing import Any
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
@@ -55,6 +54,32 @@ class SpeechInput(_Input):
     text: str = Field(min_length=1, max_length=2000, validation_alias=AliasChoices("prompt", "text"))
 
 
+class LanguageOutput(BaseModel):
+    """What the language models send: the text so far."""
+
+    output: str
+    partial: bool
+    reasoning: str | None = None
+    error: str | None = None
+
+
+class Image(BaseModel):
+    """A picture."""
+
+    url: str
+    width: int
+    height: int
+    content_type: str
+
+
+class ImageOutput(BaseModel):
+    """What the image model sends: the picture as far as it has come."""
+
+    images: list[Image]
+    progress: float
+    prompt: str
+
+
 def built_in(pace: Callable[[], float]) -> dict[str, App]:
     """The built-in models by their endpoints.
 
@@ -67,51 +92,48 @@ def built_in(pace: Callable[[], float]) -> dict[str, App]:
         if factor > 0:
             await asyncio.sleep(seconds * factor)
 
-    def language(write: Callable[[str], str], thinking: float, tokens_per_second: float) -> App:
-        async def model(input: dict[str, Any], job: Job) -> AsyncGenerator[dict[str, Any], None]:
-            asked = LanguageInput.model_validate(input)
-            pieces = words.tokens(write(asked.prompt))[: asked.max_tokens]
+    def language(write: Callable[[str], str], description: str, *, thinking: float, tokens_per_second: float) -> App:
+        async def model(input: LanguageInput, job: Job) -> AsyncGenerator[LanguageOutput, None]:
+            pieces = words.tokens(write(input.prompt))[: input.max_tokens]
             job.billable_units = len(pieces) / 1000
             job.log("thinking")
-            interval = 1 / (asked.tokens_per_second or tokens_per_second)
+            interval = 1 / (input.tokens_per_second or tokens_per_second)
             await wait(thinking)
             job.log(f"writing {len(pieces)} tokens")
             text = ""
             for piece in pieces:
                 text += piece
-                yield {"output": text, "partial": True, "reasoning": None, "error": None}
+                yield LanguageOutput(output=text, partial=True)
                 await wait(interval)
-            yield {"output": text, "partial": False, "reasoning": None, "error": None}
+            yield LanguageOutput(output=text, partial=False)
 
-        return App(model)
+        model.__doc__ = description
+        return App(model, category="llm", price=0.001, unit="1000 tokens")
 
-    async def julia(input: dict[str, Any], job: Job) -> AsyncGenerator[dict[str, Any], None]:
-        asked = ImageInput.model_validate(input)
-        job.billable_units = asked.size**2 / 1_000_000
-        picture = pictures.JuliaSet(asked.prompt, asked.size)
+    async def julia(input: ImageInput, job: Job) -> AsyncGenerator[ImageOutput, None]:
+        """Paints a Julia set, and sharpens it in eight passes."""
+        job.billable_units = input.size**2 / 1_000_000
+        picture = pictures.JuliaSet(input.prompt, input.size)
         for step in range(pictures.PASSES):
             job.log(f"pass {step + 1} of {pictures.PASSES}")
             for _ in picture.refine(step):
                 await asyncio.sleep(0)  # a row takes a millisecond: other streams must not wait for the whole picture
-            image = {"url": picture.data_uri(step), "width": asked.size, "height": asked.size}
-            yield {
-                "images": [image | {"content_type": "image/png"}],
-                "progress": (step + 1) / pictures.PASSES,
-                "prompt": asked.prompt,
-            }
+            url = picture.data_uri(step)
+            image = Image(url=url, width=input.size, height=input.size, content_type="image/png")
+            yield ImageOutput(images=[image], progress=(step + 1) / pictures.PASSES, prompt=input.prompt)
             await wait(_PASS_SECONDS)
 
-    async def speech(input: dict[str, Any], job: Job) -> AsyncGenerator[bytes, None]:
-        asked = SpeechInput.model_validate(input)
-        job.billable_units = len(asked.text) / 1000
-        job.log(f"speaking {len(asked.text)} letters")
-        for piece in sounds.speak(asked.text):
+    async def speech(input: SpeechInput, job: Job) -> AsyncGenerator[bytes, None]:
+        """Speaks a text, letter by letter."""
+        job.billable_units = len(input.text) / 1000
+        job.log(f"speaking {len(input.text)} letters")
+        for piece in sounds.speak(input.text):
             yield piece
             await wait(_LETTER_SECONDS)
 
     return {
-        LLM: language(words.prose, thinking=0.2, tokens_per_second=45),
-        BARD: language(words.verse, thinking=0.5, tokens_per_second=28),
-        JULIA: App(julia),
-        SPEECH: App(speech, content_type="audio/wav"),
+        LLM: language(words.prose, "Explains whatever you ask about.", thinking=0.2, tokens_per_second=45),
+        BARD: language(words.verse, "Rhymes about whatever you ask.", thinking=0.5, tokens_per_second=28),
+        JULIA: App(julia, category="text-to-image", price=0.003, unit="megapixels"),
+        SPEECH: App(speech, content_type="audio/wav", category="text-to-speech", price=0.03, unit="1000 characters"),
     }

@@ -1,4 +1,4 @@
-"""From a request to its answer: the journal first, then scripts, then tokens, storage and the queue, then apps."""
+"""From a request to its answer: the journal first, then scripts; then models, tokens, storage, the queue and apps."""
 
 import asyncio
 import logging
@@ -14,6 +14,7 @@ from .access import Access, app_of
 from .apps import ApiFailure, App, error_response, input_of, json_response, respond
 from .job import Job
 from .journal import Journal, RecordedRequest
+from .platform import Platform
 from .queue import Queue
 from .queue_routes import QueueRoutes
 from .rest import Rest
@@ -23,7 +24,7 @@ __all__ = ["Routes", "Script"]
 
 Script = Iterable[Step] | Callable[[RecordedRequest], AsyncIterable[Step]]
 
-_RESERVED = ("rest", "queue")
+_RESERVED = ("api", "rest", "queue")
 
 _log = logging.getLogger("rxfal.testing")
 
@@ -60,6 +61,7 @@ class Routes:
         self._queue = QueueRoutes(queue, access, self._queued_app, url)
         self._journal = journal
         self._apps: dict[str, App] = {}
+        self._platform = Platform(access, lambda: self._apps, url)
         self._scripts: list[_ScriptEntry] = []
         self.running: set[asyncio.Task[Any]] = set()
 
@@ -111,6 +113,8 @@ class Routes:
             match path.split("/")[0]:
                 case "":
                     return json_response({"server": "rxfal", "apps": sorted(self._apps)})
+                case "api":
+                    return self._platform.respond(request, record)
                 case "rest":
                     return await self._rest.respond(request, record)
                 case "queue":

@@ -6,6 +6,7 @@ configuration; only `client()` imports the client, when it is called.
 
 import asyncio
 import concurrent.futures
+import inspect
 import threading
 from collections.abc import AsyncIterable, Callable
 from types import TracebackType
@@ -196,7 +197,14 @@ class FalServer:
     # What a test registers
 
     def app(
-        self, endpoint: str, *, content_type: str | None = None, concurrency: int | None = None
+        self,
+        endpoint: str,
+        *,
+        content_type: str | None = None,
+        concurrency: int | None = None,
+        category: str | None = None,
+        price: float | None = None,
+        unit: str = "request",
     ) -> Callable[[_H], _H]:
         """Registers a handler for an endpoint, as a decorator. The newest handler of an endpoint wins.
 
@@ -208,6 +216,10 @@ class FalServer:
         A second parameter (without a default, or called `job`) gets the `Job`, which has the request's id and headers,
         takes logs and says what the call costs. A request from the queue is answered as a plain call is.
 
+        If the first parameter is annotated with a pydantic model, the handler gets an instance of it, and an input that
+        does not fit is answered with fal's 422. The annotations of the input, and of what is returned or yielded, are
+        the app's schema, which `models.schema` asks for.
+
         With GET, the input is the query, and JSON values in it are decoded. A pydantic `ValidationError` from a handler
         becomes the 422 that fal would answer, an `ApiFailure` any other error, and any other exception a 500. After the
         first event, each of them becomes an event named `error`.
@@ -216,6 +228,10 @@ class FalServer:
             endpoint: `owner/alias`, optionally with more path behind it.
             content_type: If given, the generator's items are `bytes` of a body of this type, and not events.
             concurrency: How many requests from the queue it works on at once; the others wait. None: all of them.
+            category: For `models.search`: what kind of model it is, such as `text-to-image`. Its description there is
+                the handler's docstring.
+            price: For `models.price`: what a unit costs, in US dollars. None: it has no price.
+            unit: What is counted, such as `images`.
 
         Returns:
             The decorator, which returns the handler.
@@ -232,7 +248,10 @@ class FalServer:
         """
 
         def register(handler: _H) -> _H:
-            self._routes.add_app(endpoint, App(handler, content_type, concurrency))
+            here = inspect.currentframe()  # called where the handler is defined, and often its models
+            names = here.f_back.f_locals if here and here.f_back else {}
+            app = App(handler, content_type, concurrency, category=category, price=price, unit=unit, namespace=names)
+            self._routes.add_app(endpoint, app)
             return handler
 
         return register

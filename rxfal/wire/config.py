@@ -77,15 +77,18 @@ class Config:
     """Where fal is, what may be sent there, and the limits that apply. Immutable.
 
     `base_url` points everything at another server, such as the embedded one: direct calls go to `{base_url}`, the queue
-    to `{base_url}/queue`, tokens and storage to `{base_url}/rest`. A single address that you also give takes
-    precedence. The servers that you configure here are trusted with the key, even over plain http. Messages about wrong
-    values never repeat them.
+    to `{base_url}/queue`, tokens and storage to `{base_url}/rest`, questions about models to `{base_url}/api`. A single
+    address that you also give takes precedence. The servers that you configure here are trusted with the key, even over
+    plain http. Messages about wrong values never repeat them.
 
     Args:
         base_url: One server for everything.
         run_url: Where direct calls and streams go. Left out, `https://fal.run`.
         queue_url: Where queued calls go. Left out, `https://queue.fal.run`.
         rest_url: Where tokens and storage are. Left out, `https://rest.fal.ai`.
+        api_url: Where models and prices are looked up. Left out, `https://api.fal.ai/v1`.
+        openapi_url: Where the schemas of models are, which are asked for without the key. Left out,
+            `https://fal.ai/api/openapi`.
         key: The key, as pydantic's `SecretStr`, if no credentials are given elsewhere.
         proxy_url: A server of yours that adds the key. Requests go there, with the real address in `x-fal-target-url`.
         trusted_hosts: More hosts, as `name` or `name:port`, that may be called and may see the key.
@@ -115,6 +118,8 @@ class Config:
     run_url: str = LEFT_OUT
     queue_url: str = LEFT_OUT
     rest_url: str = LEFT_OUT
+    api_url: str = LEFT_OUT
+    openapi_url: str = LEFT_OUT
     key: Secret | None = None
     proxy_url: str | None = None
     trusted_hosts: AbstractSet[str] = frozenset()
@@ -131,11 +136,14 @@ class Config:
             "run_url": "https://fal.run",
             "queue_url": "https://queue.fal.run",
             "rest_url": "https://rest.fal.ai",
+            "api_url": "https://api.fal.ai/v1",
+            "openapi_url": "https://fal.ai/api/openapi",
         }
         if isinstance(self.base_url, str):
             with suppress(ValueError):  # the field's own check raises it, with the field's name
                 base = _checked_url(self.base_url)
                 addresses = {"run_url": base, "queue_url": f"{base}/queue", "rest_url": f"{base}/rest"}
+                addresses |= {"api_url": f"{base}/api/v1", "openapi_url": f"{base}/api/openapi"}
         defaults = {each.name: each.default for each in fields(self) if each.default is not None}
         vars(self).update(_checks.validate_python(defaults | addresses | given))
 
@@ -173,6 +181,8 @@ _schemas: dict[str, core_schema.CoreSchema] = {
     "run_url": _url,
     "queue_url": _url,
     "rest_url": _url,
+    "api_url": _url,
+    "openapi_url": _url,
     "key": core_schema.no_info_plain_validator_function(_checked_key),
     "proxy_url": _url,
     "trusted_hosts": core_schema.no_info_plain_validator_function(_checked_hosts),

@@ -77,6 +77,16 @@ class Endpoint(NamedTuple):
             raise EndpointError.format(_without_query(app))
         return cls(app, namespace, segments[0], segments[1], "/".join(segments[2:]), base)
 
+    @property
+    def full_id(self) -> str:
+        """The id as fal writes it, whatever the user wrote.
+
+        Examples:
+            >>> Endpoint.parse("https://fal.run/fal-ai/flux/dev/", Config()).full_id
+            'fal-ai/flux/dev'
+        """
+        return "/".join(part for part in (self.namespace, self.owner, self.alias, self.path) if part)
+
     def url(self, config: Config, *, path: str | None = None, query: Mapping[str, Any] | None = None) -> URL:
         """The address of a direct call.
 
@@ -235,7 +245,7 @@ def may_take_upload(url: URL, config: Config) -> bool:
 
 
 def _own_servers(config: Config) -> list[URL]:
-    own = (config.base_url, config.run_url, config.queue_url, config.rest_url, config.proxy_url)
+    own = (config.base_url, config.run_url, config.queue_url, config.rest_url, config.api_url, config.proxy_url)
     return [URL(address) for address in own if address]
 
 

@@ -197,7 +197,7 @@ class Http:
             moved: Called when a piece of the body has been taken.
         """
         backup = backup_of(request.url, self.config)
-        if backup is None or (request.auth and self.config.proxy_url):
+        if backup is None or self._proxy_for(request) is not None:
             return await self._send_to(request, deadline, attempt, moved)
         try:
             return await self._send_to(request, deadline, attempt, moved, _BACKUP_AFTER)
@@ -284,16 +284,23 @@ class Http:
         finally:
             del failure, cause  # its traceback holds this frame
 
+    def _proxy_for(self, request: Request) -> URL | None:
+        """The server-side proxy that the request goes through. It has the key, so a request without one needs none."""
+        proxy = self.config.proxy_url
+        carries_key = request.auth and request.token is None and request.through_proxy
+        return URL(proxy) if proxy is not None and carries_key else None
+
     async def _outgoing(self, request: Request, session: LoopSession, moved: Callable[[], None]) -> Outgoing:
         url, config = request.url, self.config
-        if request.token is None and request.auth and config.proxy_url is not None:
-            url = URL(config.proxy_url)
+        server_side = self._proxy_for(request)
+        if server_side is not None:
+            url = server_side
         proxy = session.proxy_for(url)  # which can fail, and then shows this frame, while it knows no secret
         headers = CIMultiDict({"User-Agent": f"rxfal/{__version__}", "Accept-Encoding": compressed.ACCEPTED})
         if request.token is not None:
             if may_see_credential(url, config):
                 url = url.update_query(fal_jwt_token=request.token.get_secret_value())
-        elif request.auth and config.proxy_url is not None:
+        elif server_side is not None:
             # A server-side proxy adds the key itself. This header tells it where the request should go.
             headers[TARGET] = str(request.url)
         elif request.auth and may_see_credential(url, config):

@@ -45,6 +45,7 @@ class Request:
         body: Bytes, or a function that yields them piece by piece and is called again for every attempt.
         content_length: The size in bytes of a body that comes in pieces; if left out, the body is sent chunked.
         auth: Whether to send the key. It goes only where a credential may go.
+        through_proxy: Whether it goes through a server-side proxy, if the configuration has one and it carries the key.
         token: A short-lived token to send in the query, instead of the key.
         credential: The credential to send; if left out, rxfal asks for it.
         timeout: Seconds that it may take, retries and their pauses included: for an `exchange` until the response
@@ -66,6 +67,7 @@ class Request:
     body: Body = None
     content_length: int | None = None
     auth: bool = True
+    through_proxy: bool = True
     token: SecretStr | None = None
     credential: Credential | None = None
     timeout: float | None = None

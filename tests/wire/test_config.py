@@ -19,6 +19,7 @@ def test_the_defaults_are_fals_own_servers():
         "https://queue.fal.run",
         "https://rest.fal.ai",
     )
+    assert (config.api_url, config.openapi_url) == ("https://api.fal.ai/v1", "https://fal.ai/api/openapi")
     assert config.key is None
 
 
@@ -27,6 +28,8 @@ def test_a_base_url_points_everything_at_one_server_and_single_ones_win():
     assert config.base_url == config.run_url == "http://127.0.0.1:8600"
     assert config.queue_url == "http://127.0.0.1:8600/queue"
     assert config.rest_url == "https://rest.test/v1"
+    assert config.api_url == "http://127.0.0.1:8600/api/v1"
+    assert config.openapi_url == "http://127.0.0.1:8600/api/openapi"
 
 
 @pytest.mark.parametrize(
@@ -48,7 +51,9 @@ def test_a_base_url_points_everything_at_one_server_and_single_ones_win():
         "http://[::1",
     ],
 )
-@pytest.mark.parametrize("name", ["base_url", "run_url", "queue_url", "rest_url", "proxy_url"])
+@pytest.mark.parametrize(
+    "name", ["base_url", "run_url", "queue_url", "rest_url", "api_url", "openapi_url", "proxy_url"]
+)
 def test_what_is_no_server_is_refused_without_repeating_it(name: str, url: Any):
     with pytest.raises(pydantic.ValidationError) as caught:
         Config(**{name: url})
