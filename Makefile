@@ -20,9 +20,10 @@ PACKAGES_jupyter := ipykernel ipywidgets jupyterlab nbclient
 PACKAGES_marimo := marimo
 PACKAGES_browser := playwright
 NAME ?= textual
+SWIRLY := $(VENV)-marbles/node_modules/.bin/swirly
 GALLERY_READY := $(patsubst %,$(VENV)-gallery/%/.ready,$(GALLERY) browser)
 
-.PHONY: help demo gallery test test-all test-lowest lint format docs docs-serve picture screenshots stubs bench clean
+.PHONY: help demo gallery test test-all test-lowest lint format docs docs-serve picture screenshots marbles stubs bench clean
 
 help:
 	@echo "make demo    watch several models stream at once, from a server on this machine"
@@ -35,6 +36,7 @@ help:
 	@echo "make docs-serve  build it again at each change, at http://127.0.0.1:8000"
 	@echo "make picture take the documentation's picture of the demo anew (on Linux or macOS)"
 	@echo "make screenshots  take the gallery's pictures anew (on Linux)"
+	@echo "make marbles draw the documentation's marble diagrams anew, after a change in a docstring (needs npm)"
 	@echo "make stubs   write what type checkers read of the operators, after a change of their signatures"
 	@echo "make bench   run the benchmarks and print their tables"
 	@echo "make format  let ruff put imports and layout in order"
@@ -82,6 +84,9 @@ screenshots: $(VENV)/.ready-dev $(GALLERY_READY)
 	@.ci/system.sh $(BIN)/python
 	@$(BIN)/python -m tests.gallery.screenshots
 
+marbles: $(VENV)/.ready-dev $(SWIRLY)
+	@$(BIN)/python -m tests.marbles.draw $(SWIRLY)
+
 stubs: $(VENV)/.ready-dev
 	@$(BIN)/python -m stubs.generate
 
@@ -89,7 +94,7 @@ bench: $(VENV)/.ready-bench
 	@$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf $(VENV) $(VENV)-lowest $(VENV)-gallery site build dist .hypothesis .import_linter_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-lowest $(VENV)-gallery $(VENV)-marbles site build dist .hypothesis .import_linter_cache .pytest_cache .ruff_cache
 
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -122,6 +127,9 @@ $(VENV)-lowest/.ready: pyproject.toml .ci/lowest.py | $(VENV)/.made
 	@$(VENV)-lowest/bin/python -m pip --disable-pip-version-check --quiet --no-input install \
 		--editable '.[test]' --constraint $(VENV)-lowest/constraints.txt
 	@touch $@
+
+$(SWIRLY):
+	@PUPPETEER_SKIP_DOWNLOAD=1 npm install --silent --ignore-scripts --no-save --prefix $(VENV)-marbles swirly@0.21.0
 
 $(VENV)-gallery/%/.ready: pyproject.toml | $(VENV)/.made
 	@test -n "$(PACKAGES_$*)" || { echo "make gallery NAME=...: one of $(GALLERY)" >&2; exit 1; }

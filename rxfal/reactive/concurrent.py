@@ -55,9 +55,15 @@ def map_concurrent(
 
     An input is read only when a slot is free and the consumer has room, so inputs and results may be endless.
 
+    - *Emits when* a call has completed; with `ordered`, when those of all earlier inputs have too.
+    - *Pauses when* the consumer is full. No input is read then; running calls go on.
+    - *Ends when* the inputs have ended and every call has, or at the first error with `errors="end"`.
+    - *Cancels when* disposed. That cancels the running calls, and so does the first error with `errors="end"`.
+
     Args:
         inputs: An iterable, an async iterable or an Observable. An iterator (a generator, a file) can serve only one
             subscription.
+
         call: Takes one input and returns a cold Observable.
         concurrency: How many calls may run at once.
         ordered: If true, results keep the order of their inputs, and a slow call holds back at most

@@ -69,8 +69,20 @@ def merge(*sources: Any, errors: Literal["end", "items"] = "end", **tagged: Any)
     different threads are passed on one at a time. All streams share the subscription's demand gate, so a full consumer
     pauses every one of them.
 
+    Marbles:
+        a: -1----3-|
+        b: ---2-----4-|
+           > merge(a, b)
+           -1-2--3--4-|
+
+    - *Emits when* one of the streams does, or fails with `errors="items"`.
+    - *Pauses when* the consumer is full. That pauses all of them.
+    - *Ends when* all have ended, or one fails with `errors="end"`.
+    - *Cancels when* disposed. That cancels all of them, and so does the first error with `errors="end"`.
+
     Args:
         sources: Streams or other Observables, or a single mapping from tags to them. A tag can be any dict key.
+
         errors: With `"end"`, the first error ends everything. With `"items"`, for tagged streams only, an error becomes
             an item and the other streams continue.
         tagged: Streams by tag, as keyword arguments. (To tag a stream `errors`, use a mapping.)

@@ -47,8 +47,21 @@ def race(*sources: Any, **tagged: Any) -> Any:
     the work that their models have done.) A stream that fails or ends before its first item is out of the race, and the
     others continue.
 
+    Marbles:
+        a: ----!
+        b: ----1--2-|
+        c: --#
+           > race(a, b, c)
+           ----1--2-|
+
+    - *Emits when* the winner does.
+    - *Pauses when* the consumer is full. That pauses all of them.
+    - *Ends when* the winner ends, or all have ended without an item.
+    - *Cancels when* disposed. The first item cancels all but the winner.
+
     Args:
         sources: Streams or other Observables, or a single mapping from tags to them.
+
         tagged: Streams by tag, as keyword arguments.
 
     Returns:
@@ -76,8 +89,20 @@ def hedge(stream: Observable[_T], *, after: float) -> Stream[_T]:
     Use it for requests that are sometimes much slower than usual. You may pay for both requests. If the first one fails
     or ends before its first item, the second starts at once.
 
+    Marbles:
+        a: ------!
+        a:     --1--2-|
+           > hedge(a, after=4)
+           ------1--2-|
+
+    - *Emits when* the winner does.
+    - *Pauses when* the consumer is full. The time until the second subscription doesn't count then.
+    - *Ends when* the winner ends, or both have ended without an item.
+    - *Cancels when* disposed. The first item cancels the other subscription.
+
     Args:
         stream: A cold stream, so that each subscription makes its own request.
+
         after: How many seconds to wait for an item before subscribing again.
 
     Returns:

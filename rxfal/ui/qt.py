@@ -32,8 +32,10 @@ def on_qt(
     callbacks run and the source is disposed, which ends the model's work. Call `on_qt` on Qt's thread. (reactivex's
     QtScheduler loses items from other threads: it starts timers on those threads, where they never fire.)
 
-    Emits when: Qt's event loop gets to it. Pauses when: `buffer_size` items wait. Ends when: the source ends, after the
-    last item. Cancels when: disposed, or when `owner` is destroyed.
+    - *Emits when* Qt's event loop gets to it.
+    - *Pauses when* `buffer_size` items wait, or the consumer is full.
+    - *Ends when* the source ends, after the last item.
+    - *Cancels when* disposed, or when `owner` is destroyed. Then nothing that waits is delivered.
 
     Args:
         owner: A widget or any other QObject, from PySide6 or PyQt6. By default, items go to the application's thread.

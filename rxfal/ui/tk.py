@@ -31,9 +31,10 @@ def on_tk(
     blocks any other thread that makes it. reactivex's TkinterScheduler makes such calls from the event loop: it stalls
     all of the loop's streams while the interface is busy, and loses them if `mainloop` starts late.)
 
-    Emits when: Tk looks. Pauses when: `buffer_size` items wait. Ends when: the source ends, after the last item.
-    Cancels
-    when: disposed, or when the widget is destroyed.
+    - *Emits when* Tk checks for it, every `every` seconds.
+    - *Pauses when* `buffer_size` items wait, or the consumer is full.
+    - *Ends when* the source ends, after the last item.
+    - *Cancels when* disposed, or when the widget is destroyed. Then nothing that waits is delivered.
 
     Args:
         widget: Any widget, such as the root window.

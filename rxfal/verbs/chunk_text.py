@@ -20,13 +20,16 @@ def chunk_text(by: Literal["word", "sentence", "line"] = "sentence") -> Callable
     A sentence ends with `.`, `!`, `?` or `…`, and closing quotes or brackets, before white space. It also ends with
     `。`, `！` or `？`, and with a line break. So `3.14` ends none, and `Dr. ` does.
 
-        --"Hi. How"-" are"-" you?"-|
-          chunk_text("sentence")
-        --"Hi. "-------------------("How are you?"|)
+    Marbles:
+        -a--b--c--d--|
+        > chunk_text("sentence")
+        -------x-----(y|)
+        a = "It is 3.", b = "14. ", c = "Or is", d = " it?"
+        x = "It is 3.14. ", y = "Or is it?"
 
-    - *Emits when* the next unit begins (of lines: when the line break is there), and what is left before the end.
+    - *Emits when* the next unit begins; with lines, when the line break is there; and what is left, before the end.
     - *Pauses when* the consumer is full.
-    - *Ends when* the source ends, well or with an error.
+    - *Ends when* the source ends.
     - *Cancels when* disposed.
 
     Args:

@@ -108,9 +108,23 @@ class ConcurrentVerbs(Connected):
         An input is read only when there is a free place and the consumer has room, so a file of 100,000 prompts runs in
         bounded memory.
 
+        Marbles:
+            a: -------1|
+            b: --2|
+            c:    --3|
+               > map_concurrent([a, b, c], call=lambda s: s, concurrency=2)
+               ---y--z-(x|)
+            x = Mapped(a, 1), y = Mapped(b, 2), z = Mapped(c, 3)
+
+        - *Emits when* a call has completed; with `ordered`, when those of all earlier inputs have too.
+        - *Pauses when* the consumer is full. No input is read then; running calls go on.
+        - *Ends when* the inputs have ended and every call has, or at the first error with `errors="end"`.
+        - *Cancels when* disposed. That cancels the running calls, and so does the first error with `errors="end"`.
+
         Args:
             inputs: An iterable, an async iterable or an Observable of the model's inputs. An iterator (a generator, a
                 file) can be read by one subscription only.
+
             app: As for `stream`; or None, with `call`.
             concurrency: How many calls may run at once.
             ordered: Whether results keep the order of their inputs. If not, each comes as soon as it is there.

@@ -40,13 +40,19 @@ def partial_json(model: Any = None) -> Callable[[Observable[str]], Observable[An
 
     An item costs time in proportion to its whole text. Put `throttle_latest` before it where texts are long.
 
-        --'{"n'-'{"name": "A'-'{"name": "Ada"}'-|
-          partial_json()
-        --{}----{"name": "A"}-{"name": "Ada"}---|
+    Marbles:
+        -a--b--c--|
+        > partial_json()
+        -x--y--z--|
+        a = '{"name": "A'
+        b = '{"name": "Ada", "age": 3'
+        c = '{"name": "Ada", "age": 36}'
+        x = {"name": "A"}, y = {"name": "Ada"}
+        z = {"name": "Ada", "age": 36}
 
     - *Emits when* the value has changed; with a model, once more before the end.
     - *Pauses when* the consumer is full.
-    - *Ends when* the source ends. Text that is no such value, or does not fit the model, is an error then.
+    - *Ends when* the source ends: with an error if the text holds no whole value, or one that doesn't fit the model.
     - *Cancels when* disposed.
 
     Args:

@@ -30,9 +30,17 @@ def text(key: str = "output", *, choice: int = 0) -> Callable[[Observable[Any]],
     Reasoning, tool calls, refusals and citations are not text. They are skipped, and so are roles, usage reports and
     pings. An event that holds an error ends the text; what came before it stays.
 
-        --{output: "a"}--{output: "ab"}--|       --"a"--"b"--|
-          text()                                   text()
-        --"a"------------"ab"------------|       --"a"--"ab"-|
+    Marbles:
+        -a--b--|
+        > text()
+        -x--y--|
+        a = {"output": "To"}, b = {"output": "To be"}
+        x = "To", y = "To be"
+
+    - *Emits when* an event holds text.
+    - *Pauses when* the consumer is full.
+    - *Ends when* the source ends, or an event holds an error.
+    - *Cancels when* disposed. An event that holds an error cancels the source.
 
     Args:
         key: Where an event has the text so far.
@@ -62,9 +70,17 @@ def deltas(key: str = "output", *, choice: int = 0) -> Callable[[Observable[Any]
     Joined together they are the text. A model that takes back some of what it said is followed from the first
     difference on, and an event that adds nothing is passed over.
 
-        --{output: "a"}--{output: "ab"}--|
-          deltas()
-        --"a"------------"b"-------------|
+    Marbles:
+        -a--b--|
+        > deltas()
+        -x--y--|
+        a = {"output": "To"}, b = {"output": "To be"}
+        x = "To", y = " be"
+
+    - *Emits when* an event adds to the text.
+    - *Pauses when* the consumer is full.
+    - *Ends when* the source ends, or an event holds an error.
+    - *Cancels when* disposed. An event that holds an error cancels the source.
 
     Args:
         key: Where an event has the text so far.

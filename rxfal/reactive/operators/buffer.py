@@ -27,9 +27,17 @@ def buffer(
 
     The items in an open buffer are emitted when the source (or `boundaries`) completes, and dropped if it fails.
 
-        --1--2--3--4--5--|
-          buffer(count=2)
-        -----12----34----(5|)
+    Marbles:
+        -1--2--3--4--5--|
+        > buffer(count=2)
+        ----a-----b-----(c|)
+        a = [1, 2], b = [3, 4], c = [5]
+
+    - *Emits when* a buffer is full, its time is over, or `boundaries` emits; and the open buffer before the end, unless
+      that is an error.
+    - *Pauses when* the consumer is full.
+    - *Ends when* the source or `boundaries` ends.
+    - *Cancels when* disposed. The end of one of the two cancels the other.
 
     Args:
         boundaries: Each of its items closes a buffer, even an empty one. When it ends, so does the result.
@@ -67,9 +75,17 @@ def buffer(
 def buffer_with_count(count: int, skip: int | None = None) -> Callable[[Observable[_T]], Observable[list[_T]]]:
     """Collect items into lists of `count`; each list starts `skip` items after the previous one.
 
-        --1--2--3--4--5--|
-          buffer_with_count(2)
-        -----12----34----(5|)
+    Marbles:
+        -1--2--3--4--|
+        > buffer_with_count(2, skip=1)
+        ----a--b--c--(d|)
+        a = [1, 2], b = [2, 3], c = [3, 4], d = [4]
+
+    - *Emits when* a list has `count` items; and the lists that have fewer, but at least one, before the end, unless
+      that is an error.
+    - *Pauses when* the consumer is full.
+    - *Ends when* the source ends.
+    - *Cancels when* disposed.
 
     Args:
         count: The number of items in a full buffer.
@@ -144,9 +160,16 @@ def buffer_with_time(
 ) -> Callable[[Observable[_T]], Observable[list[_T]]]:
     """Collect items into lists by time; each list starts `timeshift` after the previous one.
 
-        --1--2-----3--|
-          buffer_with_time(5)
-        -----12---[]--(3|)
+    Marbles:
+        -1-2---------3-|
+        > buffer_with_time(5)
+        -----a----b----(c|)
+        a = [1, 2], b = [], c = [3]
+
+    - *Emits when* a buffer's time is over; and the open buffers before the end, unless that is an error.
+    - *Pauses when* the consumer is full. Buffers without items are not emitted then.
+    - *Ends when* the source ends.
+    - *Cancels when* disposed.
 
     Args:
         timespan: How long a buffer stays open, in seconds or as a `timedelta`.
@@ -219,9 +242,16 @@ def buffer_with_time_or_count(
 ) -> Callable[[Observable[_T]], Observable[list[_T]]]:
     """Collect items into lists that close when they are full or their time is up, whichever comes first.
 
-        --1-2-3-------4--|
-          buffer_with_time_or_count(5, 2)
-        ----12---3----4--(|)
+    Marbles:
+        -1-2-3--------4-|
+        > buffer_with_time_or_count(5, 2)
+        ---a----b----c--(d|)
+        a = [1, 2], b = [3], c = [], d = [4]
+
+    - *Emits when* a buffer is full or its time is over; and the open buffer before the end, unless that is an error.
+    - *Pauses when* the consumer is full. Buffers without items are not emitted then.
+    - *Ends when* the source ends.
+    - *Cancels when* disposed.
 
     Args:
         timespan: How long a buffer stays open, in seconds or as a `timedelta`.

@@ -34,13 +34,17 @@ def conflate(merge: Callable[[_T, _T], _T] | None = None) -> Callable[[Observabl
     text so far. `map` and `filter` may come after it. (`throttle_latest` goes by the clock. With neither, an iterator
     first has to work through up to 256 outdated items.)
 
-        -1-2-3-4-5-6-|
-          conflate()
-        -1-----4-----(6|)          (the consumer asks again after each item)
+    Marbles:
+              -1-2-3-4-5-6-7|
+              > conflate()
+        asks: ?-----?-----?
+              -1----3-----6-(7|)
 
-    Emits when: the consumer asks, and something has come since it last did. Pauses when: never; its source goes on.
-    Ends
-    when: the source ends, after the item that was kept. Cancels when: disposed.
+    - *Emits when* the consumer asks and an item is kept, when an item comes and the consumer is already waiting, and,
+      if an item is still kept, before the end.
+    - *Pauses when* never. Its source goes on.
+    - *Ends when* the source ends, or `merge` raises.
+    - *Cancels when* disposed.
 
     The consumer is an iterator (`async for`, `for`, `.blocking()`), or a later `on_thread` or similar operator. Plain
     callbacks and `await` have no queue, so for them every item passes.

@@ -20,9 +20,15 @@ def delay(
 
     Delayed items wait in an unbounded queue.
 
-        --1--2--3--|
-          delay(2)
-        ----1--2--3--|
+    Marbles:
+        -1-2--3-|
+        > delay(2)
+        ---1-2--3-|
+
+    - *Emits when* the source did, `duetime` ago.
+    - *Pauses when* the consumer is full. Items that are being delayed still arrive.
+    - *Ends when* the source completed, `duetime` ago, or at once if it fails.
+    - *Cancels when* disposed. Items that are being delayed are dropped.
 
     Args:
         duetime: The delay in seconds or as a `timedelta`, or a `datetime` at which the first item is emitted.

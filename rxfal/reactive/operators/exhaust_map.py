@@ -36,12 +36,17 @@ def exhaust_map(
     Use it for clicks on a button while an answer is still streaming. (`switch_map` would cancel the answer and start
     the next one.)
 
-        --1-----2--------3-----|
-          exhaust_map(lambda n: n to n*10, n*10+1, ...)
-        --10-11-12-|     30-31-32-|
+    Marbles:
+                -1-2--------3--|
+        answer:  --a-b|
+        answer:             --a-b|
+                > exhaust_map(answer)
+                ---a-b--------a-b|
 
-    Emits when: the inner stream emits. Pauses when: the consumer is full. Ends when: the source and the inner stream
-    have ended, or one of them fails. Cancels when: disposed; the source and the inner stream end.
+    - *Emits when* the inner stream does.
+    - *Pauses when* the consumer is full.
+    - *Ends when* the source and the inner stream have ended, one of them fails, or `project` raises.
+    - *Cancels when* disposed. That cancels the inner stream too.
 
     Args:
         project: Takes an item and returns an Observable, a future or an iterable. It may also be one of these itself,

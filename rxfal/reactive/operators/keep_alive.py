@@ -28,12 +28,15 @@ def keep_alive(
     Use it for connections that are cut when they go silent, and for users who wonder whether anything is still
     happening.
 
-        --1----------2--|
-          keep_alive(4, "x")
-        --1---x---x--2--|
+    Marbles:
+        -1---------2-|
+        > keep_alive(4, "x")
+        -1---x---x-2-|
 
-    Emits when: the source does, and after each silence of `seconds`, its own items counted. Pauses when: the consumer
-    is full; no silence is counted then. Ends when: the source ends. Cancels when: disposed.
+    - *Emits when* the source does, and after each silence of `seconds`, its own items counted.
+    - *Pauses when* the consumer is full. No silence is counted then.
+    - *Ends when* the source ends.
+    - *Cancels when* disposed.
 
     Args:
         seconds: The length of the silence, in seconds or as a `timedelta`.

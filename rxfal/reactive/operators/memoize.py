@@ -31,13 +31,16 @@ def memoize(
     request's event loop ends, the request is cancelled and forgotten; the next subscriber then starts a new one. A
     complete answer can be replayed on any loop. It stays in memory as long as the result does.
 
-        --1--2--|
-          memoize()
-        --1--2--|
-             (12|)       (a late subscriber)
+    Marbles:
+        -1--2-|
+        > memoize()
+        -1--2-|
+                 (12|)
 
-    Emits when: the source does, and at once what came before the subscription. Pauses when: any present subscriber is
-    full. Ends when: the source ends. Cancels when: the last subscriber leaves before that.
+    - *Emits when* the source does; to a late subscriber, first and at once what came before.
+    - *Pauses when* a current subscriber is full.
+    - *Ends when* the source ends. A late subscriber's stream ends after the last replayed item.
+    - *Cancels when* the last subscriber leaves before the end.
 
     Args:
         ttl: How many seconds after its end an answer is replayed; by default, forever.

@@ -18,9 +18,10 @@ def observe_on(scheduler: abc.SchedulerBase) -> Callable[[Observable[_T]], Obser
 
     Items wait for the scheduler in an unbounded queue. `ops.on_thread` and `ops.on_loop` have bounded ones.
 
-        --1--2--3--|
-          observe_on(scheduler)
-        --1--2--3--|          (each on the scheduler)
+    - *Emits when* the scheduler runs it.
+    - *Pauses when* the consumer is full. Items that wait for the scheduler still arrive.
+    - *Ends when* the source ends, after the last item, or the scheduler raises.
+    - *Cancels when* disposed. Items that wait for the scheduler are dropped.
 
     Args:
         scheduler: Runs `on_next`, `on_error` and `on_completed`. If it raises, the stream ends with that error.

@@ -25,9 +25,10 @@ def on_loop(
     loop turns out to be closed when an item arrives, the subscription ends. (With reactivex's AsyncIOScheduler,
     `observe_on` doesn't wake a loop from another thread, and the thread-safe version can block.)
 
-        --1--2--3--|
-          on_loop(loop)
-        --1--2--3--|          (each at the next turn of the loop)
+    - *Emits when* the loop gets to it: at its next turn, or at once if the item comes on that loop and none is waiting.
+    - *Pauses when* `buffer_size` items wait, or the consumer is full.
+    - *Ends when* the source ends, after the last item.
+    - *Cancels when* disposed, or when the loop is closed. Then nothing that waits is delivered.
 
     Args:
         loop: The event loop on which `on_next`, `on_error` and `on_completed` are called.

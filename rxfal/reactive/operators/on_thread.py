@@ -29,13 +29,10 @@ def on_thread(
     Nothing blocks and nothing is lost: the sources pause while `buffer_size` items are waiting for the thread. Each
     delivery takes at most 8 ms, so a flood of items leaves the thread time for its own work.
 
-        --1--2--3--|
-          on_thread(post)
-        --1--2--3--|          (each in a call that the thread makes)
-
-    Emits when: the thread runs what was posted. Pauses when: `buffer_size` items wait. Ends when: the source ends,
-    after the last item; or when `post` says that the thread is gone. Cancels when: disposed; then nothing that waits is
-    delivered any more.
+    - *Emits when* the thread runs what was posted.
+    - *Pauses when* `buffer_size` items wait, or the consumer is full.
+    - *Ends when* the source ends, after the last item.
+    - *Cancels when* disposed, or when `post` raises RuntimeError. Then nothing that waits is delivered.
 
     Args:
         post: Makes the thread call a function without arguments. It must be callable from any thread, must never block,

@@ -19,9 +19,15 @@ _R = TypeVar("_R")
 def map(mapper: typing.Mapper[_T, _R] | None = None) -> Callable[[Observable[_T]], Observable[_R]]:
     """Transform each item with a function.
 
-        --1--2--3--|
-          map(lambda n: n * 10)
-        --10-20-30-|
+    Marbles:
+        -1--2--3-|
+        > map(lambda n: n * 2)
+        -2--4--6-|
+
+    - *Emits when* the source does.
+    - *Pauses when* the consumer is full.
+    - *Ends when* the source ends, or `mapper` raises.
+    - *Cancels when* disposed.
 
     Args:
         mapper: Takes an item and returns its replacement. If it raises, the stream ends with that error. By default,
@@ -58,9 +64,15 @@ def filter(predicate: typing.Predicate[_T]) -> Callable[[Observable[_T]], Observ
 def filter(predicate: typing.Predicate[Any]) -> Callable[[Observable[_T]], Observable[_T]]:
     """Emit only the items for which the predicate is true.
 
-        --1--2--3--4--|
-          filter(lambda n: n % 2)
-        --1-----3-----|
+    Marbles:
+        -1--2--3--4-|
+        > filter(lambda n: n % 2)
+        -1-----3----|
+
+    - *Emits when* the source does and the predicate is true.
+    - *Pauses when* the consumer is full.
+    - *Ends when* the source ends, or the predicate raises.
+    - *Cancels when* disposed.
 
     Args:
         predicate: Takes an item and returns something true or false. If it raises, the stream ends with that error.

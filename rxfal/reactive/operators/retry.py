@@ -36,9 +36,16 @@ def retry_backoff(
     jitter of up to `wait_jitter`. It is never shorter than the error's `retry_after`. Once an item has been emitted, an
     error is final unless `after_items` is true, because calling a model again costs again.
 
-        --#   --#   --1--2--|
-          retry_backoff(attempts=3)
-        --------------1--2--|
+    Marbles:
+        --#
+            --1--2-|
+        > retry_backoff(wait_initial=2, wait_jitter=0)
+        ------1--2-|
+
+    - *Emits when* the source does.
+    - *Pauses when* the consumer is full.
+    - *Ends when* the source completes, or fails and isn't retried.
+    - *Cancels when* disposed. That ends a pause too.
 
     Args:
         attempts: The maximum number of subscriptions, including the first.

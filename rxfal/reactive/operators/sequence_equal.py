@@ -20,8 +20,21 @@ def sequence_equal(
 
     reactivex's own operator would iterate over a second Stream and block.
 
+    Marbles:
+               -1--2---|
+        other: --1---2--|
+               > sequence_equal(other)
+               ---------(t|)
+        t = True
+
+    - *Emits when* the answer is known: at the first difference, or when both have completed.
+    - *Pauses when* the consumer is full. Items of the faster one wait in an unbounded queue.
+    - *Ends when* the answer is given, one of them fails, or `comparer` raises.
+    - *Cancels when* disposed. The answer cancels both.
+
     Args:
         second: An Observable or an iterable.
+
         comparer: Takes two items and returns whether they are equal; by default, `==`.
 
     Returns:

@@ -31,6 +31,17 @@ def share() -> Callable[[Observable[_T]], Observable[_T]]:
     comes after the end gets only the end. Unlike reactivex's `share`, it has backpressure: the source pauses while any
     current subscriber is full, and resumes when that subscriber has room again or leaves.
 
+    Marbles:
+        -1--2--3-|
+        > share()
+        -1--2--3-|
+           -2--3-|
+
+    - *Emits when* the source does.
+    - *Pauses when* a current subscriber is full.
+    - *Ends when* the source ends. For a late subscriber, at once.
+    - *Cancels when* the last subscriber leaves.
+
     Returns:
         An operator. You can subscribe to its result as often as you like.
 

@@ -29,9 +29,16 @@ def throttle_latest(
     (`sample` loses the last item, `throttle_first` emits the oldest of each interval, and `debounce` emits nothing
     while items keep coming.)
 
-        -1-2-3-----4--5-6|
-          throttle_latest(4)
-        -1---3-----4---5-(6|)
+    Marbles:
+        -12-3-----4--5-6|
+        > throttle_latest(4)
+        -1---3----4---5-(6|)
+
+    - *Emits when* an item comes and no interval is running, when an interval ends in which items came, and, if an item
+      is still kept, before the end.
+    - *Pauses when* the consumer is full.
+    - *Ends when* the source ends.
+    - *Cancels when* disposed.
 
     Args:
         seconds: The interval, in seconds or as a `timedelta`.

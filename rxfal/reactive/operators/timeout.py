@@ -41,9 +41,15 @@ def timeout(
     subscription's consumer is full (its demand gate is closed). Before it expires, the event loop polls its sockets
     once more, because a busy program is not a silent server. A `datetime` is a deadline for the whole stream.
 
-        --1--2---------->
-          timeout(5)
-        --1--2----#          (or, with other: --1--2---- other ...)
+    Marbles:
+        -1-2---!
+        > timeout(4)
+        -1-2---#
+
+    - *Emits when* the source does; after the silence, when `other` does.
+    - *Pauses when* the consumer is full. No silence is counted then.
+    - *Ends when* the source ends, or after the silence: with `StreamTimeoutError`, or when `other` ends.
+    - *Cancels when* disposed. The silence cancels the source.
 
     Args:
         duetime: The longest silence, in seconds or as a `timedelta`; or an absolute `datetime`.
