@@ -35,17 +35,20 @@ if TYPE_CHECKING:
     from rxfal.verbs.call import ResponseInfo
     from rxfal.verbs.files import File
     from rxfal.verbs.inputs import Uploaded
+    from rxfal.verbs.lifecycle import Access, AccessRule, Lifecycle
     from rxfal.verbs.models import Estimate, Model, ModelSchema, Price
-    from rxfal.verbs.storage import Access, AccessRule, Lifecycle, UploadProgress, UploadStream
+    from rxfal.verbs.storage import UploadProgress, UploadStream
     from rxfal.wire.config import Config
     from rxfal.wire.sse import ServerSentEvent
 
+    encode = verbs.encode
     map_concurrent = verbs.map_concurrent
     models = verbs.models
     run = verbs.run
     stream = verbs.stream
     stream_events = verbs.stream_events
     upload = verbs.upload
+    upload_image = verbs.upload_image
 else:
     from rxfal._lazy import load_later
 
@@ -55,12 +58,14 @@ else:
             "client": (
                 "Client",
                 "configure",
+                "verbs.encode",
                 "verbs.map_concurrent",
                 "verbs.models",
                 "verbs.run",
                 "verbs.stream",
                 "verbs.stream_events",
                 "verbs.upload",
+                "verbs.upload_image",
             ),
             "errors": (
                 "ApiError",
@@ -83,8 +88,9 @@ else:
             "verbs.call": ("ResponseInfo",),
             "verbs.files": ("File",),
             "verbs.inputs": ("Uploaded",),
+            "verbs.lifecycle": ("Access", "AccessRule", "Lifecycle"),
             "verbs.models": ("Estimate", "Model", "ModelSchema", "Price"),
-            "verbs.storage": ("Access", "AccessRule", "Lifecycle", "UploadProgress", "UploadStream"),
+            "verbs.storage": ("UploadProgress", "UploadStream"),
             "wire.config": ("Config",),
             "wire.sse": ("ServerSentEvent",),
         },
@@ -125,6 +131,7 @@ __all__ = [
     "ValidationError",
     "__version__",
     "configure",
+    "encode",
     "errors",
     "from_observable",
     "hedge",
@@ -139,4 +146,5 @@ __all__ = [
     "stream_events",
     "ui",
     "upload",
+    "upload_image",
 ]

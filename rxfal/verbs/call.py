@@ -88,7 +88,7 @@ class InputRequest:
         """
         if not self._input.uploads:
             return self._request
-        from .storage import uploader  # loaded only for files
+        from .uploading import uploader  # loaded only for files
 
         return self._with(await deadline.limit(self._input.resolve(uploader(self._http)), late))
 

@@ -54,7 +54,7 @@ def fal_headers(
     if hint is not None:
         headers["X-Fal-Runner-Hint"] = checked_text("hint", hint)
     if lifecycle is not None:
-        from .storage import Lifecycle  # loaded only for this
+        from .lifecycle import Lifecycle  # loaded only for this
 
         # Of an upload, fal's clients send it under two names; of a request, only under this one.
         name = "X-Fal-Object-Lifecycle-Preference"

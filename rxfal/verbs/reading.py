@@ -8,21 +8,20 @@ from __future__ import annotations
 import asyncio
 import errno
 import inspect
-import io
 import mimetypes
 import os
 import stat
-import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
-from weakref import WeakValueDictionary
 
 from rxfal.errors import FalError
 
-from .files import File, Image, is_image, is_open
+from .files import File, is_image, is_open
+from .locks import lock_of
+from .pictures import Picture
 
 __all__ = ["BLOCK_SIZE", "Contents", "Upload"]
 
@@ -53,6 +52,7 @@ class Upload:
         source: The value it was made from.
         name: The file's name.
         content_type: Its media type.
+        read: Reads the whole file; it blocks, and raises what reading a file raises.
 
     Raises:
         FileNotFoundError, IsADirectoryError, PermissionError: A path that can't be read.
@@ -75,9 +75,12 @@ class Upload:
             source = source.data
         found = _find(source, place)
         own_name = _base_name(name or found.name or "")
-        self.content_type = _checked_type(content_type, place) or _guess_type(own_name, found.head)
+        self.content_type = (
+            _checked_type(content_type, place) or found.content_type or _guess_type(own_name, found.head)
+        )
         self.name = own_name or "file" + (mimetypes.guess_extension(self.content_type, strict=False) or ".bin")
         self._open = found.open
+        self.read = found.read
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[Contents]:
@@ -110,11 +113,13 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What rxfal found out about a file: its own name, its first bytes, and how to open it."""
+    """What rxfal found out about a file: its name, its first bytes, how to open it, how to read it, and its type."""
 
     name: str | None
     head: bytes
     open: Callable[[], AbstractAsyncContextManager[Contents]]
+    read: Callable[[], bytes]
+    content_type: str | None = None
 
 
 def _find(source: Any, place: str) -> _Found:
@@ -124,8 +129,10 @@ def _find(source: Any, place: str) -> _Found:
         return _find_path(Path(os.fsdecode(cast(os.PathLike[Any], source))), place)
     if is_open(source):
         return _find_open_file(source, place)
-    if is_image(source):
+    if isinstance(source, Picture):
         return _find_image(source)
+    if is_image(source):
+        return _find_image(Picture.of(source))
     raise TypeError(
         f"{place} is {type(source).__name__}, not a file: pass a path, a file open in mode 'rb', bytes or a PIL image"
     )
@@ -151,7 +158,7 @@ def _find_bytes(data: bytes | bytearray | memoryview[Any], place: str) -> _Found
 
                 yield Contents(content.nbytes, read)
 
-    return _Found(None, head, open_bytes)
+    return _Found(None, head, open_bytes, lambda: memoryview(data).tobytes())
 
 
 def _find_path(path: Path, place: str) -> _Found:
@@ -173,7 +180,7 @@ def _find_path(path: Path, place: str) -> _Found:
         with path.open("rb") as file:
             yield _seeking(file, 0)
 
-    return _Found(path.name, head, open_path)
+    return _Found(path.name, head, open_path, path.read_bytes)
 
 
 def _find_open_file(file: IO[bytes], place: str) -> _Found:
@@ -199,30 +206,23 @@ def _find_open_file(file: IO[bytes], place: str) -> _Found:
     async def open_file() -> AsyncGenerator[Contents]:
         yield _seeking(file, start)
 
+    def read() -> bytes:
+        with _unmoved(file):
+            file.seek(start)
+            return file.read()
+
     name = getattr(file, "name", None)
-    return _Found(name if isinstance(name, str) else None, head, open_file)
+    return _Found(name if isinstance(name, str) else None, head, open_file, read)
 
 
-def _find_image(image: Image) -> _Found:
-    # JPEG stays JPEG, which is smaller and what it was. Anything else becomes PNG, which loses nothing.
-    # (MPO is Pillow's name for a JPEG with more than one picture, as phones make them.)
-    jpeg = image.format in ("JPEG", "MPO")
-
-    def encode() -> bytes:
-        buffer = io.BytesIO()
-        with _lock_of(image):  # loading a lazily opened image moves its file
-            if jpeg:
-                image.save(buffer, format="JPEG", quality=95)
-            else:
-                image.save(buffer, format="PNG")
-        return buffer.getvalue()
-
+def _find_image(picture: Picture) -> _Found:
     @asynccontextmanager
     async def open_image() -> AsyncGenerator[Contents]:
-        async with _find_bytes(await asyncio.to_thread(encode), "the image").open() as contents:
+        async with _find_bytes(await asyncio.to_thread(picture.encode), "the image").open() as contents:
             yield contents
 
-    return _Found("image.jpg" if jpeg else "image.png", b"", open_image)
+    ending = ".jpg" if picture.format == "JPEG" else mimetypes.guess_extension(picture.content_type, strict=False)
+    return _Found(f"image{ending or '.bin'}", b"", open_image, picture.encode, picture.content_type)
 
 
 def _seeking(file: IO[bytes], start: int) -> Contents:
@@ -243,27 +243,12 @@ def _seeking(file: IO[bytes], start: int) -> Contents:
 @contextmanager
 def _unmoved(file: IO[bytes]) -> Generator[None]:
     """The file for us alone, and then back at its position: its owner and other uploads see no difference."""
-    with _lock_of(file):
+    with lock_of(file):
         position = file.tell()
         try:
             yield
         finally:
             file.seek(position)
-
-
-_locks: WeakValueDictionary[int, threading.Lock] = WeakValueDictionary()
-_locks_lock = threading.Lock()
-
-
-@contextmanager
-def _lock_of(value: object) -> Generator[None]:
-    """One lock per object; it lives while someone holds it or waits for it."""
-    with _locks_lock:
-        lock = _locks.get(id(value))
-        if lock is None:
-            lock = _locks[id(value)] = threading.Lock()
-    with lock:
-        yield
 
 
 def _base_name(name: str) -> str:

@@ -13,11 +13,21 @@ from yarl import URL
 
 from rxfal.errors import DecodeError
 
-__all__ = ["NO_SECRETS", "Secret", "SecretStr", "Secrets", "hidden", "unshown", "without_queries"]
+__all__ = [
+    "NO_SECRETS",
+    "Secret",
+    "SecretStr",
+    "Secrets",
+    "hidden",
+    "signatures_in",
+    "unshown",
+    "without_queries",
+]
 
 _T = TypeVar("_T")
 
 _SHORTEST = 6  # characters; anything shorter is no secret, and masking it would remove words from messages
+_SHORTEST_SIGNATURE = 16  # characters of a value in an address's query that is taken for its signature
 _PIECE = 8  # characters by which the beginning or the end of a longer secret is recognised
 
 
@@ -189,6 +199,16 @@ def without_queries(text: str) -> str:
     """
     # A query may hold quotes and brackets, so whatever follows it without a space goes with it.
     return re.sub(r"(\w://[^\s?#\"<>]*)\?[^\s\"<>]*", r"\1?...", text)
+
+
+def signatures_in(url: URL) -> list[str]:
+    """The values in a signed address's query that open what it names.
+
+    Examples:
+        >>> signatures_in(URL("https://v3.fal.media/files/a.png?expires=60&signature=0123456789abcdef"))
+        ['0123456789abcdef']
+    """
+    return [value for value in url.query.values() if len(value) >= _SHORTEST_SIGNATURE]
 
 
 def unshown(error: DecodeError, secrets: Secrets) -> DecodeError:

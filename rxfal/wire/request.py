@@ -29,7 +29,7 @@ Body = bytes | Callable[[], AsyncIterable[bytes]] | None
 """Bytes, or a function that yields them piece by piece."""
 
 
-Retry = Literal["never-started", "idempotent", "unanswered", "never"]
+Retry = Literal["never-started", "idempotent", "5xx", "unanswered", "never"]
 """What may be sent again; see `Request`."""
 
 
@@ -54,8 +54,8 @@ class Request:
         stall_timeout: If given, a `fetch` may take as long as it likes in all, but not this many seconds in which no
             piece of the body is taken and no answer comes.
         retry: What may be sent again: only requests that surely "never-started"; every one that failed, because it is
-            "idempotent"; every one that failed "unanswered", where an error with an id is the model's own answer; or
-            "never" any.
+            "idempotent"; with "5xx" those with any such status too, because there is no input that could be the cause;
+            every one that failed "unanswered", where an error with an id is the model's own answer; or "never" any.
         final: Statuses that are an answer, and not a reason to send the request again.
         secrets: What else in it is secret, such as the signature in its address.
     """

@@ -123,6 +123,11 @@ def _may_help(error: Exception) -> bool:
     return isinstance(error, TransportError) and error.retryable and error.kind != "timeout"
 
 
+def _is_the_servers_fault(error: Exception) -> bool:
+    """For requests that may be repeated and have no input that could be the cause of a 500."""
+    return _may_help(error) or (isinstance(error, ApiError) and error.status >= 500)
+
+
 def _is_unanswered(error: Exception) -> bool:
     """For the result of a request, which may be an error: the model's own, then, and it has an id."""
     return _may_help(error) and not (isinstance(error, ApiError) and error.status >= 500 and error.request_id)
@@ -131,6 +136,7 @@ def _is_unanswered(error: Exception) -> bool:
 _WORTH: dict[Retry, Callable[[Exception], bool]] = {
     "never-started": surely_not_taken,
     "idempotent": _may_help,
+    "5xx": _is_the_servers_fault,
     "unanswered": _is_unanswered,
     "never": lambda error: False,
 }

@@ -7,6 +7,7 @@ import os
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +19,13 @@ from yarl import URL
 from rxfal.errors import ApiError, DecodeError, FalError, StreamTimeoutError, TransportError
 from rxfal.reactive.iterate import iterate
 from rxfal.testing import FalServer
-from rxfal.verbs import storage
+from rxfal.verbs import uploading
 from rxfal.verbs.connected import Connections
 from rxfal.verbs.inputs import PreparedInput, Uploaded, transform_input
+from rxfal.verbs.lifecycle import Access, Lifecycle
 from rxfal.verbs.reading import BLOCK_SIZE
-from rxfal.verbs.storage import (
-    Access,
-    Lifecycle,
-    StorageVerbs,
-    UploadProgress,
-    UploadStream,
-    uploader,
-)
+from rxfal.verbs.storage import StorageVerbs, UploadProgress, UploadStream
+from rxfal.verbs.uploading import uploader
 from rxfal.wire.config import Config
 from rxfal.wire.credentials import Credentials
 from rxfal.wire.http import Http
@@ -250,6 +246,50 @@ async def test_a_lifecycle_that_there_is_not_is_an_error_at_the_call(own_http: H
         upload(own_http, b"x", lifecycle=lifecycle)
 
 
+@dataclass(frozen=True)
+class Rule:
+    user: str
+    decision: str
+
+
+@dataclass(frozen=True)
+class Acl:
+    default: str | None = None
+    rules: list[Rule] | None = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """As fal-client's `StorageSettings`."""
+
+    expires_in: str | int | None = None
+    initial_acl: Acl | None = None
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        (Settings(), None),
+        (Settings("never"), None),
+        (Settings("1h"), '{"expiration_duration_seconds":3600}'),
+        (Settings(90, Acl("hide")), '{"expiration_duration_seconds":90,"initial_acl":{"default":"hide"}}'),
+        (
+            Settings(None, Acl(None, [Rule("me", "allow")])),
+            '{"initial_acl":{"rules":[{"user":"me","decision":"allow"}]}}',
+        ),
+    ],
+)
+async def test_fal_clients_own_settings_are_a_lifecycle_too(
+    server: FalServer, http: Http, settings: Settings, text: str | None
+) -> None:
+    await upload(http, b"x", lifecycle=settings)
+    assert server.requests[0].headers.get("X-Fal-Object-Lifecycle") == text
+    with pytest.raises(ValueError):
+        upload(http, b"x", lifecycle=Settings("2h"))
+    with pytest.raises(ValueError):
+        upload(http, b"x", lifecycle=Rule("me", "allow"))
+
+
 # Errors at the call
 
 
@@ -332,7 +372,7 @@ async def test_a_failed_put_is_repeated_from_the_beginning(own: Storage, own_htt
         items = [item async for item in upload(own_http, bytes(BLOCK_SIZE + 1))]
     assert sizes == [BLOCK_SIZE + 1] * 2
     assert own.initiated == 1
-    assert [item.sent for item in items[:-1] if isinstance(item, UploadProgress)] == [0, BLOCK_SIZE, BLOCK_SIZE + 1] * 2
+    assert [item.sent for item in items[:-1] if isinstance(item, UploadProgress)] == [0, BLOCK_SIZE, BLOCK_SIZE + 1]
     assert isinstance(items[-1], Uploaded)
 
 
@@ -449,7 +489,7 @@ async def test_a_storage_that_stands_still_ends_the_upload(
         return web.Response()
 
     own.put = put
-    monkeypatch.setattr(storage, "STALL_LIMIT", 0.05)
+    monkeypatch.setattr(uploading, "STALL_LIMIT", 0.05)
     with pytest.raises(StreamTimeoutError, match=r"gave no answer, for 0\.05 seconds"):
         await upload(own_http, b"x" * 100)
     assert own.puts == 1
@@ -466,11 +506,11 @@ async def test_an_upload_may_take_as_long_as_it_likes_while_bytes_are_taken(
     def let_time_pass(item: object) -> None:
         nonlocal passed
         if isinstance(item, UploadProgress):
-            passed += 0.7 * storage.STALL_LIMIT
+            passed += 0.7 * uploading.STALL_LIMIT
 
     uploaded = await upload(own_http, bytes(5 * BLOCK_SIZE)).do_action(let_time_pass)
     assert isinstance(uploaded, Uploaded)
-    assert passed > 4 * storage.STALL_LIMIT
+    assert passed > 4 * uploading.STALL_LIMIT
 
 
 # The subscriber

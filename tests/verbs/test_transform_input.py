@@ -16,7 +16,7 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, RootModel, field_serializer
 
 from rxfal.errors import FalError
-from rxfal.verbs import reading
+from rxfal.verbs import locks
 from rxfal.verbs.files import File
 from rxfal.verbs.inputs import MAX_CONCURRENT_UPLOADS, PreparedInput, Uploaded, transform_input
 from rxfal.verbs.reading import Upload
@@ -365,7 +365,7 @@ async def test_an_open_file_can_be_in_several_inputs_at_once() -> None:
     await asyncio.gather(*(transform_input({"file": file}, upload) for _ in range(4)))
     assert file.tell() == 1
     gc.collect()
-    assert not reading._locks  # a lock lives no longer than its use
+    assert not locks._locks  # a lock lives no longer than its use
 
 
 @pytest.mark.parametrize("kind", [tempfile.TemporaryFile, tempfile.NamedTemporaryFile, tempfile.SpooledTemporaryFile])
