@@ -22,7 +22,7 @@ PIPE_CLOSED = 141
 """The status that a shell reports for a program that SIGPIPE ended."""
 
 _PANELS = {
-    "Call a model": (calls.stream,),
+    "Call a model": (calls.run, calls.stream),
     "Files": (files.upload,),
     "On this machine": (here.demo, here.serve),
 }

@@ -43,12 +43,13 @@ class StatusLine:
         self.is_live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._what = what
         self._began = time.monotonic()
+        self._took: float | None = None
         self._drawings = 0
 
     @property
     def seconds(self) -> float:
-        """Seconds since the line was made."""
-        return time.monotonic() - self._began
+        """Seconds since the line was made; once it is closed, how many they were."""
+        return time.monotonic() - self._began if self._took is None else self._took
 
     def __enter__(self) -> Self:
         self._draw()
@@ -57,6 +58,7 @@ class StatusLine:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._took = self.seconds
         self._erase()
 
     def say(self, text: str) -> None:

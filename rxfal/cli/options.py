@@ -1,10 +1,10 @@
 """The arguments and options that several commands have in common, each spelled once."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-__all__ = ["App", "Debug", "Fields", "Force"]
+__all__ = ["App", "Debug", "Fields", "Force", "Path", "StartTimeout", "Tags"]
 
 
 def _debug(ctx: typer.Context, wanted: bool) -> None:
@@ -28,3 +28,23 @@ Fields = Annotated[
 ]
 
 Force = Annotated[bool, typer.Option("--force", "-f", help="Write over files that exist.")]
+
+Path = Annotated[str, typer.Option(metavar="PATH", help="The path after the endpoint's id.", show_default=False)]
+
+StartTimeout = Annotated[
+    float | None, typer.Option(metavar="SECONDS", help="Fail if fal has not started the work within this time.")
+]
+
+
+def _tag(given: str) -> tuple[str, str]:
+    name, equals, value = given.partition("=")
+    if not equals:
+        raise typer.BadParameter(f"{given!r} is not NAME=VALUE")
+    return name, value
+
+
+Tags = Annotated[
+    list[Any] | None,
+    typer.Option("--tag", parser=_tag, metavar="NAME=VALUE", help="A tag that fal's reports of usage show."),
+]
+"""Pairs of name and value."""

@@ -1,14 +1,58 @@
 """Commands that call a model and wait for its answer."""
 
+import pathlib
 from enum import Enum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from rxfal.cli.options import App, Debug, Fields
+import rxfal
+from rxfal.cli.options import App, Debug, Fields, Path, StartTimeout, Tags
 
-__all__ = ["stream"]
+__all__ = ["run", "stream"]
+
+
+def run(
+    endpoint: App,
+    fields: Fields = None,
+    path: Path = "",
+    response_timeout: Annotated[
+        float, typer.Option(min=0.001, metavar="SECONDS", help="Give up if no answer has begun by then.")
+    ] = 600.0,
+    start_timeout: StartTimeout = None,
+    tags: Tags = None,
+    debug: Debug = False,
+) -> None:
+    """Call a model, and print its answer.
+
+    The answer is JSON: one line into a pipe, indented on a terminal, which shows its pictures too. Any other answer,
+    such as speech, is written into a pipe as it is, and from a terminal to a file.
+
+    The connection stays open until the answer is there, and Ctrl-C cancels the work. For work that takes minutes use
+    `rxfal subscribe`.
+
+    rxfal run fal-ai/any-llm -i prompt="a haiku about rivers"
+    """
+    from rxfal.cli import inputs
+    from rxfal.cli.answers import Answer, deliver
+    from rxfal.cli.line import StatusLine
+
+    opened: list[rxfal.ResponseInfo] = []
+    given = inputs.parse(fields or [])
+    with rxfal.Client() as client:
+        call = client.run(
+            endpoint,
+            given,
+            path=path,
+            response_timeout=response_timeout,
+            start_timeout=start_timeout,
+            tags=dict(tags or []),
+            on_open=opened.append,
+        )
+        with StatusLine(endpoint) as line:
+            value = line.wait_for(call)
+    (info,) = opened
+    deliver(Answer(endpoint, value, info.request_id, info.billable_units, line.seconds, info.headers))
 
 
 class Auth(Enum):
@@ -25,7 +69,7 @@ def stream(
     raw: Annotated[bool, typer.Option("--raw", help="Print the events as they came on the wire.")] = False,
     text: Annotated[bool, typer.Option("--text", help="Print only the text, as it grows.")] = False,
     output: Annotated[
-        Path | None,
+        pathlib.Path | None,
         typer.Option("--output", "-o", metavar="FILE", dir_okay=False, help="Save what comes: pictures, sound, text."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", "-f", help="With -o: write over a file that exists.")] = False,
