@@ -8,10 +8,16 @@ from mimetypes import guess_extension
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import rxfal
+from rxfal import operators as ops
+
 from .media import media_in, size_of
 from .printing import on_one_line, on_terminal, write, write_json
 
 __all__ = ["Answer", "deliver"]
+
+_PRICE_SECONDS = 3.0
+"""How long the last line waits for the price."""
 
 
 class Answer(NamedTuple):
@@ -34,7 +40,7 @@ class Answer(NamedTuple):
     headers: Mapping[str, str]
 
 
-def deliver(answer: Answer) -> None:
+def deliver(client: rxfal.Client, answer: Answer) -> None:
     """Write the result to stdout, and a line about it to stderr."""
     if isinstance(answer.value, bytes):
         _deliver_bytes(answer)
@@ -42,7 +48,7 @@ def deliver(answer: Answer) -> None:
         write_json(answer.value)
         if on_terminal():
             _show_pictures(answer.value)
-    say(_summary(answer))
+    say(_summary(client, answer))
 
 
 def say(text: str) -> None:
@@ -79,10 +85,28 @@ def _show_pictures(value: Any) -> None:
         Console(highlight=False).print(Gallery(media))
 
 
-def _summary(answer: Answer) -> str:
+def _summary(client: rxfal.Client, answer: Answer) -> str:
     parts = [] if answer.seconds is None else [f"{answer.seconds:.1f} s"]
     if answer.billable_units is not None:
-        parts.append(f"{answer.billable_units:g} billable units")
+        parts.append(_cost(client, answer.endpoint, answer.billable_units))
     if answer.request_id is not None:
         parts.append(f"request {answer.request_id}")
     return " · ".join(parts)
+
+
+def _cost(client: rxfal.Client, endpoint: str, units: float) -> str:
+    """What a call cost, for people; a program is not held up by asking for the price."""
+    if sys.stderr.isatty():
+        try:
+            price = client.models.price(endpoint).pipe(ops.timeout(_PRICE_SECONDS)).run()
+        except rxfal.FalError:  # the call itself is done
+            pass
+        else:
+            return f"{_money(price.cost(units), price.currency)} ({units:g} {price.unit})"
+    return f"{units:g} billable units"
+
+
+def _money(amount: float, currency: str) -> str:
+    """An amount with two digits of cents or, if it is that small, of whatever there is."""
+    digits = f"{amount:,.2f}" if amount >= 1 else f"{amount:.3g}"
+    return f"${digits}" if currency == "USD" else f"{digits} {currency}"

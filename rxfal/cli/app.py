@@ -12,7 +12,7 @@ import typer.core
 
 import rxfal
 
-from .commands import calls, files, here
+from .commands import about, calls, files, here
 from .options import Debug
 from .printing import on_one_line
 
@@ -23,6 +23,7 @@ PIPE_CLOSED = 141
 
 _PANELS = {
     "Call a model": (calls.run, calls.stream),
+    "Models": (about.models, about.schema, about.price),
     "Files": (files.upload,),
     "On this machine": (here.demo, here.serve),
 }

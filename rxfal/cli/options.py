@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-__all__ = ["App", "Debug", "Fields", "Force", "Path", "StartTimeout", "Tags"]
+__all__ = ["App", "Debug", "Fields", "Force", "HelpModel", "Path", "StartTimeout", "Tags"]
 
 
 def _debug(ctx: typer.Context, wanted: bool) -> None:
@@ -48,3 +48,5 @@ Tags = Annotated[
     typer.Option("--tag", parser=_tag, metavar="NAME=VALUE", help="A tag that fal's reports of usage show."),
 ]
 """Pairs of name and value."""
+
+HelpModel = Annotated[bool, typer.Option("--help-model", help="Say what the model takes, and send nothing to it.")]

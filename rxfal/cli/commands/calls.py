@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import rxfal
-from rxfal.cli.options import App, Debug, Fields, Path, StartTimeout, Tags
+from rxfal.cli.options import App, Debug, Fields, HelpModel, Path, StartTimeout, Tags
 
 __all__ = ["run", "stream"]
 
@@ -21,6 +21,7 @@ def run(
     ] = 600.0,
     start_timeout: StartTimeout = None,
     tags: Tags = None,
+    help_model: HelpModel = False,
     debug: Debug = False,
 ) -> None:
     """Call a model, and print its answer.
@@ -36,7 +37,11 @@ def run(
     from rxfal.cli import inputs
     from rxfal.cli.answers import Answer, deliver
     from rxfal.cli.line import StatusLine
+    from rxfal.cli.model_help import show as show_model
 
+    if help_model:
+        show_model(endpoint)
+        return
     opened: list[rxfal.ResponseInfo] = []
     given = inputs.parse(fields or [])
     with rxfal.Client() as client:
@@ -51,8 +56,8 @@ def run(
         )
         with StatusLine(endpoint) as line:
             value = line.wait_for(call)
-    (info,) = opened
-    deliver(Answer(endpoint, value, info.request_id, info.billable_units, line.seconds, info.headers))
+        (info,) = opened
+        deliver(client, Answer(endpoint, value, info.request_id, info.billable_units, line.seconds, info.headers))
 
 
 class Auth(Enum):

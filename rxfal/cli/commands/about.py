@@ -1,0 +1,84 @@
+"""Commands that say which models there are, what they take and what they cost."""
+
+from typing import Annotated
+
+import typer
+
+import rxfal
+from rxfal.cli.options import App, Debug
+
+__all__ = ["models", "price", "schema"]
+
+
+def models(
+    query: Annotated[str | None, typer.Argument(help="Words to look for.", show_default=False)] = None,
+    category: Annotated[str | None, typer.Option(metavar="NAME", help="Only this kind, such as text-to-image.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="How many at most.")] = None,
+    debug: Debug = False,
+) -> None:
+    """List fal's models.
+
+    A terminal gets a line of text for each, a pipe a line of JSON.
+
+    rxfal models "image to video" --limit 10
+    """
+    from contextlib import closing
+    from dataclasses import asdict
+    from shutil import get_terminal_size
+
+    from rxfal.cli.printing import harmless, on_terminal, write, write_json
+
+    width = get_terminal_size().columns
+    with rxfal.Client() as client:
+        found = client.models.search(query, category=category, limit=limit)
+        with closing(found.blocking()) as listed:
+            for model in listed:
+                if on_terminal():
+                    line = f"{model.endpoint_id:<40}  {model.category or '':<16}  {model.display_name}"
+                    write(harmless(line)[:width].rstrip() + "\n")
+                else:
+                    write_json(asdict(model))
+
+
+def schema(
+    endpoint: App,
+    openapi: Annotated[bool, typer.Option("--openapi", help="Print the whole OpenAPI document.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Print what a model takes and gives, as JSON Schemas: `input` and `output`.
+
+    `rxfal run APP --help-model` says it for people.
+
+    rxfal schema fal-ai/any-llm
+    """
+    from rxfal.cli.printing import write_json
+
+    with rxfal.Client() as client:
+        found = client.models.schema(endpoint).run()
+    if openapi:
+        write_json(found.openapi)
+    else:
+        write_json({"endpoint_id": found.endpoint_id, "input": found.input, "output": found.output})
+
+
+def price(
+    endpoint: App,
+    calls: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Estimate what so many calls cost, too.")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Print what a model costs.
+
+    rxfal price fal-ai/any-llm --calls 1000
+    """
+    from dataclasses import asdict
+
+    from rxfal.cli.printing import write_json
+
+    with rxfal.Client() as client:
+        said = asdict(client.models.price(endpoint).run())
+        if calls is not None:
+            estimate = client.models.estimate(endpoint, calls).run()
+            said |= {"calls": estimate.calls, "total_cost": estimate.total_cost}
+    write_json(said)

@@ -1,0 +1,117 @@
+"""`rxfal models`, `schema` and `price`, `--help-model`, and what a call's last line says of its cost."""
+
+import json
+from typing import Annotated, Any, Literal
+
+import pytest
+from pydantic import BaseModel, Field
+
+from rxfal.cli import run
+from rxfal.cli.model_help import fields_of
+from rxfal.testing import FalServer
+from tests.cli.processes import InTerminal, PseudoTerminal
+
+
+def test_a_pipe_gets_models_as_lines_of_json(server: FalServer, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["models", "--category", "llm"]) == 0
+    out, err = capfd.readouterr()
+    assert [json.loads(line)["endpoint_id"] for line in out.splitlines()] == ["fal-ai/any-llm", "rxfal/bard"]
+    assert err == ""
+    assert run(["models", "rhymes", "--limit", "1"]) == 0
+    (only,) = map(json.loads, capfd.readouterr().out.splitlines())
+    assert (only["endpoint_id"], only["category"]) == ("rxfal/bard", "llm")
+
+
+def test_a_terminal_gets_a_line_of_text_for_each_model(server: FalServer, in_terminal: InTerminal) -> None:
+    status, written = in_terminal.run("models")
+    lines = written.splitlines()
+    assert status == 0
+    assert lines[0].split() == ["fal-ai/any-llm", "llm"]
+    assert max(map(len, lines)) <= 60
+
+
+def test_schema_prints_what_goes_in_and_what_comes_out(server: FalServer, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["schema", "fal-ai/fast-julia"]) == 0
+    said = json.loads(capfd.readouterr().out)
+    assert said["endpoint_id"] == "fal-ai/fast-julia"
+    assert said["input"]["required"] == ["prompt"]
+    assert "images" in said["output"]["properties"]
+    assert run(["schema", "fal-ai/fast-julia", "--openapi"]) == 0
+    assert json.loads(capfd.readouterr().out)["openapi"].startswith("3.")
+
+
+def test_price_prints_the_unit_price_and_an_estimate(server: FalServer, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["price", "fal-ai/fast-julia"]) == 0
+    said = json.loads(capfd.readouterr().out)
+    assert said == {"endpoint_id": "fal-ai/fast-julia", "unit_price": 0.003, "unit": "megapixels", "currency": "USD"}
+    assert run(["price", "fal-ai/fast-julia", "--calls", "1000"]) == 0
+    assert json.loads(capfd.readouterr().out) == said | {"calls": 1000, "total_cost": 3.0}
+
+
+@pytest.mark.parametrize("command", ["schema", "price"])
+def test_a_model_that_is_not_there_is_an_error(
+    command: str, server: FalServer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run([command, "nobody/knows"]) == 1
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.startswith("rxfal: nobody/knows: ")
+    assert "404" in err
+
+
+class Size(BaseModel):
+    width: int = 64
+
+
+class Settings(BaseModel):
+    steps: Annotated[int, Field(ge=1, le=50)] = 28
+    prompt: Annotated[str, Field(description="What to paint.\nIn a few words.")]
+    style: Literal["oil", "ink"] | None = "ink"
+    size: Size | None = None
+    images: list[str] = []
+    strength: Annotated[float | None, Field(ge=0)] = None
+
+
+def test_the_help_of_a_model_is_for_people() -> None:
+    assert list(fields_of(Settings.model_json_schema())) == [
+        ("steps", "integer, 1 to 50", "Default: 28"),
+        ("prompt", "text", "required What to paint. In a few words."),
+        ("style", "oil | ink", 'Default: "ink"'),
+        ("size", "Size", ""),
+        ("images", "list of text", "Default: []"),
+        ("strength", "number, at least 0", ""),
+    ]
+
+
+def test_the_help_of_a_model_is_shown_instead_of_a_call(server: FalServer, capfd: pytest.CaptureFixture[str]) -> None:
+    @server.app("owner/painter")
+    async def painter(input: Settings) -> Any:
+        return {}
+
+    assert run(["run", "owner/painter", "--help-model"]) == 0
+    out, err = capfd.readouterr()
+    assert out.startswith("owner/painter takes, each as -i NAME=VALUE:\n")
+    assert "What to paint. In a few words." in out
+    assert max(map(len, out.splitlines())) <= 80
+    assert err == ""
+    assert [request.path for request in server.requests] == ["/api/openapi/queue/openapi.json"]
+
+
+def test_a_terminal_is_told_what_a_call_cost(server: FalServer) -> None:
+    terminal = PseudoTerminal("run", "fal-ai/fast-julia", "-i", "prompt=x", "-i", "size=500")
+    terminal.read_until()
+    assert terminal.process.wait(30) == 0
+    assert " s · $0.00075 (0.25 megapixels) · request " in terminal.written
+
+
+def test_a_call_is_done_though_nobody_knows_its_price(server: FalServer) -> None:
+    server.app("owner/free")(_free)
+    terminal = PseudoTerminal("run", "owner/free")
+    terminal.read_until()
+    assert terminal.process.wait(30) == 0
+    assert " s · 3 billable units · request " in terminal.written
+
+
+async def _free(input: Any, job: Any) -> Any:
+    job.billable_units = 3
+    return {}
