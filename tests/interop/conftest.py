@@ -15,6 +15,8 @@ from rxfal.testing import FalServer
 from tests.interop.clients import Either, Run, value_of
 from tests.needs import need_files, need_modules
 
+collect_ignore = ["fal_app.py"]  # it needs fal's package, which has an environment of its own
+
 HERE = Path(__file__).parent
 PACKAGE = HERE / "node_modules/@fal-ai/client/package.json"
 
