@@ -62,7 +62,9 @@ def guarded(
 
     def guarded_(source: Observable[_T]) -> Observable[_T]:
         def subscribe(observer: abc.ObserverBase[_T], outer: abc.SchedulerBase | None = None) -> abc.DisposableBase:
-            return operator(GuardedScheduler(scheduler, observer))(source).subscribe(observer, scheduler=outer)
+            # `delay` would subscribe to the source with the scheduler that it was given, which has no demand gate.
+            within: Observable[_T] = Observable(lambda inner, _=None: source.subscribe(inner, scheduler=outer))
+            return operator(GuardedScheduler(scheduler, observer))(within).subscribe(observer, scheduler=outer)
 
         return Observable(subscribe)
 

@@ -201,3 +201,13 @@ def clock_of(scheduler: abc.SchedulerBase) -> Callable[[], float]:
     if isinstance(scheduler, LoopScheduler):
         return clock_of_loop(scheduler.loop)
     return lambda: Scheduler.to_seconds(scheduler.now)
+
+
+def clock_without_pauses(scheduler: abc.SchedulerBase, gate: DemandGate | None) -> Callable[[], float]:
+    """Return a scheduler's clock, minus the time for which a gate was closed. It may go on while the gate is closed."""
+    clock = clock_of(scheduler)
+    if gate is None:
+        return clock
+    if isinstance(scheduler, LoopScheduler) and scheduler.gate is gate:
+        return gate.clock
+    return lambda: clock() - gate.paused

@@ -12,13 +12,13 @@ from rxfal.reactive.observer import OperatorObserver
 
 
 def chunk_text(by: Literal["word", "sentence", "line"] = "sentence") -> Callable[[Observable[str]], Observable[str]]:
-    """The pieces of a text (`deltas`) put together to whole words, sentences or lines, for speech and display.
+    """Join the pieces of a text (see `deltas`) into whole words, sentences or lines, for speech and display.
 
-    A unit comes with the white space behind it, so that the units joined are the text. White space before the first
-    word or sentence comes with that one.
+    Each unit includes the white space after it, so joining the units gives the text. White space at the very beginning
+    belongs to the first word or sentence.
 
-    A sentence ends with `.`, `!`, `?` or `…`, and closing quotes or brackets, before white space. It also ends with
-    `。`, `！` or `？`, and with a line break. So `3.14` ends none, and `Dr. ` does.
+    A sentence ends where `.`, `!`, `?` or `…`, and any closing quotes or brackets, are followed by white space. It
+    also ends after `。`, `！` or `？`, and at a line break. So `3.14` ends no sentence, but `Dr. ` does.
 
     Marbles:
         -a--b--c--d--|
@@ -27,19 +27,19 @@ def chunk_text(by: Literal["word", "sentence", "line"] = "sentence") -> Callable
         a = "It is 3.", b = "14. ", c = "Or is", d = " it?"
         x = "It is 3.14. ", y = "Or is it?"
 
-    - *Emits when* the next unit begins; with lines, when the line break is there; and what is left, before the end.
+    - *Emits when* the next unit begins; with lines, at the line break. What is left is emitted before the end.
     - *Pauses when* the consumer is full.
     - *Ends when* the source ends.
     - *Cancels when* disposed.
 
     Args:
-        by: What a unit is: `"word"`, `"sentence"` or `"line"`.
+        by: The unit: `"word"`, `"sentence"` or `"line"`.
 
     Returns:
         An operator. It holds one unit.
 
     Raises:
-        ValueError: For another `by`.
+        ValueError: `by` is another word.
 
     Examples:
         >>> import reactivex as rx

@@ -28,17 +28,17 @@ def partial_json(model: type[_M]) -> Callable[[Observable[str]], Observable[_M]]
 @overload
 def partial_json(model: Any) -> Callable[[Observable[str]], Observable[Any]]: ...
 def partial_json(model: Any = None) -> Callable[[Observable[str]], Observable[Any]]:
-    """The JSON object or array that a text so far (`text`) holds, as far as it has come.
+    """Parse the JSON object or array in a growing text (see `text`), as far as it has come.
 
-    It begins at the first `{` or `[` that JSON follows; prose and fences around it are skipped. A string that is cut is
-    shown as far as it has come, without half a character. A number comes when something follows it: nothing wrong is
-    ever shown.
+    The JSON begins at the first `{` or `[` that starts a JSON value; any prose and code fences around it are skipped. A
+    string is emitted as far as it has come, but never with half a character. A number is only emitted once something
+    follows it, so you never see a wrong one.
 
-    With a model, the items are instances of a twin: with the same fields and aliases (of models in it, too), but
-    without validators and constraints. A field is None until it came and fits its type; so half a date is None. When
-    the text is whole, the model itself validates it. What it makes of it is the last item.
+    With a model, the items are instances of a partial twin of it. The twin has the same fields and aliases, also in
+    nested models, but no validators or constraints. A field is None until its value has come and fits its type, so half
+    a date is None. When the text is complete, the model itself validates it, and the result is the last item.
 
-    An item costs time in proportion to its whole text. Put `throttle_latest` before it where texts are long.
+    Each item takes time in proportion to the whole text. If texts are long, put `throttle_latest` before it.
 
     Marbles:
         -a--b--c--|
@@ -52,18 +52,19 @@ def partial_json(model: Any = None) -> Callable[[Observable[str]], Observable[An
 
     - *Emits when* the value has changed; with a model, once more before the end.
     - *Pauses when* the consumer is full.
-    - *Ends when* the source ends: with an error if the text holds no whole value, or one that doesn't fit the model.
+    - *Ends when* the source ends; with an error if the text has no complete value, or one that doesn't fit the model.
     - *Cancels when* disposed.
 
     Args:
-        model: A pydantic model, or a type made of such: `list[Item]`. Left out, dicts and lists come.
+        model: A pydantic model, or a type made of models, such as `list[Item]`. By default, the items are dicts and
+            lists.
 
     Returns:
-        An operator. It ends with a `DecodeError`, whose `data` is the text, if there is no such value in the text, if
-        that is cut off, or if it does not fit the model. A text that does not begin with the one before is read anew.
+        An operator. It ends with a `DecodeError`, whose `data` is the text, if there is no JSON in the text, if it is
+        cut off, or if it doesn't fit the model. A text that doesn't begin with the previous one is parsed anew.
 
     Raises:
-        TypeError: For what is no type.
+        TypeError: `model` is not a type.
 
     Examples:
         >>> import reactivex as rx

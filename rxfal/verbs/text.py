@@ -20,7 +20,7 @@ from .text_shapes import OBJECT, Said, fields_of
 
 
 def text(key: str = "output", *, choice: int = 0) -> Callable[[Observable[Any]], Observable[str]]:
-    """The text so far, whatever shape a language model sends its events in.
+    """Emit the text so far, whatever shape a language model sends its events in.
 
     It reads the text so far at `key` (fal's own models), and the pieces and whole answers of OpenAI (chat completions
     and the many APIs like them, Responses, Realtime), OpenRouter, Anthropic, Gemini, Mistral, Cohere, Ollama, Hugging
@@ -39,12 +39,12 @@ def text(key: str = "output", *, choice: int = 0) -> Callable[[Observable[Any]],
 
     - *Emits when* an event holds text.
     - *Pauses when* the consumer is full.
-    - *Ends when* the source ends, or an event holds an error.
-    - *Cancels when* disposed. An event that holds an error cancels the source.
+    - *Ends when* the source ends, or an event is `[DONE]` or holds an error.
+    - *Cancels when* disposed. Such an event cancels the source too.
 
     Args:
         key: Where an event has the text so far.
-        choice: Which of several choices (of Gemini: candidates) to follow, by its index.
+        choice: If there are several choices (in Gemini: candidates), the index of the one to follow.
 
     Returns:
         An operator. At an event that holds an error it ends with an `ApiError`, whose `body` is the event and whose
@@ -52,7 +52,7 @@ def text(key: str = "output", *, choice: int = 0) -> Callable[[Observable[Any]],
         with a `DecodeError` that names the keys of the first one.
 
     Raises:
-        ValueError: A negative `choice`.
+        ValueError: `choice` is negative.
 
     Examples:
         >>> import reactivex as rx
@@ -65,10 +65,10 @@ def text(key: str = "output", *, choice: int = 0) -> Callable[[Observable[Any]],
 
 
 def deltas(key: str = "output", *, choice: int = 0) -> Callable[[Observable[Any]], Observable[str]]:
-    """Only what is new in each event of a language model, whatever shape it sends them in; see `text`.
+    """Emit only the new text of each event of a language model, whatever shape it sends its events in; see `text`.
 
-    Joined together they are the text. A model that takes back some of what it said is followed from the first
-    difference on, and an event that adds nothing is passed over.
+    Joined together, the items are the text. If a model takes back some of what it said, the next item starts at the
+    first difference. An event that adds nothing is skipped.
 
     Marbles:
         -a--b--|
@@ -79,18 +79,18 @@ def deltas(key: str = "output", *, choice: int = 0) -> Callable[[Observable[Any]
 
     - *Emits when* an event adds to the text.
     - *Pauses when* the consumer is full.
-    - *Ends when* the source ends, or an event holds an error.
-    - *Cancels when* disposed. An event that holds an error cancels the source.
+    - *Ends when* the source ends, or an event is `[DONE]` or holds an error.
+    - *Cancels when* disposed. Such an event cancels the source too.
 
     Args:
         key: Where an event has the text so far.
-        choice: Which of several choices (of Gemini: candidates) to follow, by its index.
+        choice: If there are several choices (in Gemini: candidates), the index of the one to follow.
 
     Returns:
-        An operator, which ends with errors as `text` does.
+        An operator. It ends with the same errors as `text`.
 
     Raises:
-        ValueError: A negative `choice`.
+        ValueError: `choice` is negative.
 
     Examples:
         >>> import reactivex as rx

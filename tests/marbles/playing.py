@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import Mapping
-from contextlib import aclosing, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import aclosing, contextmanager, suppress
 from typing import Any
 from unittest.mock import patch
 
@@ -49,6 +49,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._passing.now
 
 
+@contextmanager
+def virtual_time() -> Iterator[asyncio.Runner]:
+    """Run coroutines on such a loop."""
+    now = property(lambda scheduler: scheduler.to_datetime(scheduler.loop.time()))  # reactivex's `delay` asks for it
+    with patch.object(LoopScheduler, "now", now), asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        yield runner
+
+
 def play(diagram: Diagram, names: Mapping[str, Any]) -> tuple[list[Line], list[Line]]:
     """Return the lines that should be drawn above and below the operator.
 
@@ -60,8 +68,7 @@ def play(diagram: Diagram, names: Mapping[str, Any]) -> tuple[list[Line], list[L
     async def run() -> tuple[list[Line], list[Line]]:
         return await _Play(diagram, names).run()
 
-    virtual_now = property(lambda scheduler: scheduler.to_datetime(scheduler.loop.time()))  # reactivex's `delay` asks
-    with patch.object(LoopScheduler, "now", virtual_now), asyncio.Runner(loop_factory=VirtualLoop) as runner:
+    with virtual_time() as runner:
         return runner.run(run())
 
 

@@ -213,7 +213,14 @@ def test_a_time_or_count_that_makes_no_buffer_is_refused_at_the_call(arguments: 
         ops.buffer(*arguments, **options)
 
 
-@pytest.mark.parametrize("make", [lambda o: o.buffer(seconds=0.001), lambda o: o.buffer(seconds=0.001, count=9)])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda o: o.buffer(seconds=0.001),
+        lambda o: o.buffer(seconds=0.001, count=9),
+        lambda o: o.buffer_with_time(0.002, 0.001),
+    ],
+)
 async def test_a_full_consumer_gets_no_empty_lists_until_it_has_room(make: Any):
     scheduler, others, subject = LoopScheduler(asyncio.get_running_loop()), Log(), Subject[int]()
     lists: list[list[int]] = []

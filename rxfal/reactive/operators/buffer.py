@@ -203,7 +203,8 @@ def buffer_with_time(
             timing = loop_scheduler(scheduler, scheduler_)
             if shift != span:
                 shifting = rx_ops.buffer_with_time(timespan, timeshift, timing)(source)
-                return shifting.subscribe(observer, scheduler=scheduler_)
+                wanted = shifting.pipe(rx_ops.filter(lambda items: bool(items) or not _is_full(scheduler_)))
+                return wanted.subscribe(observer, scheduler=scheduler_)
             lock = threading.RLock()  # the timer and the source may be on different threads
             timer = SerialDisposable()
             clock = clock_of(timing)

@@ -46,7 +46,7 @@ def exhaust_map(
     - *Emits when* the inner stream does.
     - *Pauses when* the consumer is full.
     - *Ends when* the source and the inner stream have ended, one of them fails, or `project` raises.
-    - *Cancels when* disposed. That cancels the inner stream too.
+    - *Cancels when* disposed. That cancels the source and the inner stream.
 
     Args:
         project: Takes an item and returns an Observable, a future or an iterable. It may also be one of these itself,

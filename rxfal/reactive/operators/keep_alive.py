@@ -11,7 +11,7 @@ from reactivex.disposable import CompositeDisposable, Disposable
 from reactivex.scheduler.scheduler import Scheduler
 
 from rxfal.reactive.observer import subscribe_within
-from rxfal.reactive.scheduler import LoopScheduler, clock_of, loop_scheduler
+from rxfal.reactive.scheduler import LoopScheduler, clock_without_pauses, loop_scheduler
 from rxfal.reactive.watchdog import Watchdog
 
 from .arguments import check_span
@@ -66,7 +66,7 @@ def keep_alive(
         ) -> abc.DisposableBase:
             timing = loop_scheduler(scheduler, scheduler_)
             gate = scheduler_.gate if isinstance(scheduler_, LoopScheduler) else None
-            clock = clock_of(timing) if gate is None or timing is not scheduler_ else gate.clock
+            clock = clock_without_pauses(timing, gate)
             lock = threading.RLock()  # the timer and the source may be on different threads
             since = clock()
 

@@ -40,7 +40,7 @@ def memoize(
     - *Emits when* the source does; to a late subscriber, first and at once what came before.
     - *Pauses when* a current subscriber is full.
     - *Ends when* the source ends. A late subscriber's stream ends after the last replayed item.
-    - *Cancels when* the last subscriber leaves before the end.
+    - *Cancels when* the last subscriber leaves before the end, or the request's event loop ends.
 
     Args:
         ttl: How many seconds after its end an answer is replayed; by default, forever.

@@ -28,7 +28,8 @@ def on_loop(
     - *Emits when* the loop gets to it: at its next turn, or at once if the item comes on that loop and none is waiting.
     - *Pauses when* `buffer_size` items wait, or the consumer is full.
     - *Ends when* the source ends, after the last item.
-    - *Cancels when* disposed, or when the loop is closed. Then nothing that waits is delivered.
+    - *Cancels when* disposed, or when an item comes and the loop is closed. Then nothing that waits is delivered; an
+      iterator or `await` gets a `TransportError`.
 
     Args:
         loop: The event loop on which `on_next`, `on_error` and `on_completed` are called.

@@ -31,8 +31,9 @@ def on_thread(
 
     - *Emits when* the thread runs what was posted.
     - *Pauses when* `buffer_size` items wait, or the consumer is full.
-    - *Ends when* the source ends, after the last item.
-    - *Cancels when* disposed, or when `post` raises RuntimeError. Then nothing that waits is delivered.
+    - *Ends when* the source ends, after the last item; with an error if `post` raises anything but RuntimeError.
+    - *Cancels when* disposed, or when `post` raises RuntimeError. Then nothing that waits is delivered; an iterator or
+      `await` gets a `TransportError`.
 
     Args:
         post: Makes the thread call a function without arguments. It must be callable from any thread, must never block,

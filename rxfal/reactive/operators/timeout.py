@@ -12,8 +12,9 @@ from reactivex.internal.utils import is_future
 from reactivex.scheduler.scheduler import Scheduler
 
 from rxfal.errors import StreamTimeoutError, in_seconds
+from rxfal.reactive.gate import DemandGate
 from rxfal.reactive.observer import OperatorObserver
-from rxfal.reactive.scheduler import LoopScheduler, clock_of, loop_scheduler
+from rxfal.reactive.scheduler import LoopScheduler, clock_of, clock_without_pauses, loop_scheduler
 from rxfal.reactive.watchdog import Watchdog
 
 _T = TypeVar("_T")
@@ -46,10 +47,10 @@ def timeout(
         > timeout(4)
         -1-2---#
 
-    - *Emits when* the source does; after the silence, when `other` does.
+    - *Emits when* the source does; once the time is up, when `other` does.
     - *Pauses when* the consumer is full. No silence is counted then.
-    - *Ends when* the source ends, or after the silence: with `StreamTimeoutError`, or when `other` ends.
-    - *Cancels when* disposed. The silence cancels the source.
+    - *Ends when* the source ends; or, once the time is up, with `StreamTimeoutError` or when `other` ends.
+    - *Cancels when* disposed. The source is cancelled when the time is up.
 
     Args:
         duetime: The longest silence, in seconds or as a `timedelta`; or an absolute `datetime`.
@@ -90,14 +91,14 @@ def timeout(
             def expire(*_: Any) -> None:
                 if not limited.is_stopped:
                     limited.dispose()
-                    current.disposable = successor.subscribe(observer, scheduler=timing)
+                    current.disposable = successor.subscribe(observer, scheduler=scheduler_ or timing)
 
             if isinstance(duetime, datetime):
                 limited = OperatorObserver[_T](observer)
                 timer = timing.schedule_absolute(duetime, expire)
             else:
-                limited = _SilenceObserver[_T](observer, timing)
-                gate = timing.gate if isinstance(timing, LoopScheduler) else None
+                gate = scheduler_.gate if isinstance(scheduler_, LoopScheduler) else None
+                limited = _SilenceObserver[_T](observer, timing, gate)
                 seconds = Scheduler.to_seconds(duetime)
                 watchdog = Watchdog(seconds, limited.since, limited.clock, expire, timing, gate)
                 watchdog.start()
@@ -110,7 +111,7 @@ def timeout(
 
 
 class _NeverPaused:
-    """Stands in for a gate with schedulers that carry none."""
+    """Stands in for a gate where the subscription has none."""
 
     paused = 0.0
 
@@ -124,15 +125,11 @@ class _SilenceObserver(OperatorObserver[_T]):
 
     __slots__ = ("_gate", "_now", "_since", "clock")
 
-    def __init__(self, observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase) -> None:
+    def __init__(self, observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase, gate: DemandGate | None) -> None:
         super().__init__(observer)
         self._now = clock_of(scheduler)
-        if isinstance(scheduler, LoopScheduler):
-            self._gate = scheduler.gate
-            self.clock = scheduler.gate.clock
-        else:
-            self._gate = _NeverPaused
-            self.clock = self._now
+        self._gate = gate or _NeverPaused
+        self.clock = clock_without_pauses(scheduler, gate)
         self._since = self.clock()
 
     def since(self) -> float:
