@@ -108,26 +108,44 @@ class Call:
     """One direct call of a model, checked when it is made. Each subscription sends its own request.
 
     Args:
-        http: The client's.
+        connections: The client's.
         request: The request, still without the input.
         input: The model's input.
         given: All options: of them `auto_upload`, `on_open`, `response_timeout` and `timeout` are used here.
     """
 
-    def __init__(self, http: Http, request: Request, input: Any, given: Mapping[str, Any]) -> None:
+    def __init__(self, connections: Connections, request: Request, input: Any, given: Mapping[str, Any]) -> None:
         check_callable("on_open", given["on_open"])
         check_callbacks(on_open=given["on_open"])
-        self.http = http
+        self.http = connections.http
+        self._connections = connections
         self.name = request.endpoint
         self._response_timeout = checked_seconds("response_timeout", given["response_timeout"])
         self._timeout = checked_seconds("timeout", given["timeout"])
         self._on_open: Callable[[ResponseInfo], object] | None = given["on_open"]
-        self._request = InputRequest(http, request, input, find_files=given["auto_upload"])
+        self._request = InputRequest(connections.http, request, input, find_files=given["auto_upload"])
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[Response]:
-        """Upload the files in the input, send the request, and leave the response open for the block."""
-        deadline = Deadline(self._response_timeout)
+        """Upload the files in the input, send the request, and leave the response open for the block.
+
+        With `max_concurrent`, all of that waits for a place, which it has until the block is left.
+        """
+        deadline, places = Deadline(self._response_timeout), self._connections.places
+        if places is None:
+            async with self._open(deadline) as response:
+                yield response
+            return
+        what = f"the {places.count} calls that max_concurrent allows at once were still under way"
+        await deadline.limit(places.take(), self._late(what))
+        try:
+            async with self._open(deadline) as response:
+                yield response
+        finally:
+            places.give_back()
+
+    @asynccontextmanager
+    async def _open(self, deadline: Deadline) -> AsyncGenerator[Response]:
         late = self._late("the files of the input were still being uploaded")
         request = await self._authorized(await self._request.ready(deadline, late), deadline)
         opened: Response | None = None
@@ -225,7 +243,6 @@ class StreamCall(Call):
             raise ValueError("token_provider goes with auth='token'")
         check_callable("token_provider", token_provider)
         http = connections.http
-        self._connections = connections
         self._endpoint = endpoint = Endpoint.parse(app, http.config)
         self._path: str | None = given["path"]
         self._auth: Literal["key", "token"] = auth
@@ -237,7 +254,7 @@ class StreamCall(Call):
             endpoint=endpoint.id,
             headers=checked_headers(given["headers"], _STREAM_HEADERS),
         )
-        super().__init__(http, request, input, given)
+        super().__init__(connections, request, input, given)
 
     async def _authorized(self, request: Request, deadline: Deadline) -> Request:
         if self._auth == "key":

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rxfal.wire.http import Http
 
 if TYPE_CHECKING:
+    from rxfal.wire.places import Places
     from rxfal.wire.tokens import TokenCache
 
 
@@ -22,6 +23,16 @@ class Connections:
 
     def __init__(self, http: Http) -> None:
         self.http = http
+
+    @cached_property
+    def places(self) -> Places | None:
+        """The places for direct calls; None if there may be any number of them."""
+        most = self.http.config.max_concurrent
+        if most is None:
+            return None
+        from rxfal.wire.places import Places
+
+        return Places(most)
 
     @cached_property
     def tokens(self) -> TokenCache:

@@ -120,7 +120,7 @@ class RunCall(Call):
             endpoint=endpoint.id,
             headers=checked_headers(given["headers"], {"Accept": "application/json, */*;q=0.8", **own}),
         )
-        super().__init__(http, request, input, given)
+        super().__init__(connections, request, input, given)
 
     def _failed(self, error: FalError, request: Request, opened: Response | None) -> None:
         judge(error, has_begun=opened is not None, answers_failures=True)

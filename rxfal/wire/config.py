@@ -6,7 +6,7 @@ It knows no request and no event loop. It only holds values that have been check
 import os
 import re
 import ssl
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass, fields
@@ -17,7 +17,12 @@ from yarl import URL
 
 from rxfal.wire.masking import Secret, SecretStr, hidden
 
-__all__ = ["Config", "address_of", "key_from_env", "prefers_login", "where_a_key_goes"]
+__all__ = ["Config", "Middleware", "address_of", "key_from_env", "prefers_login", "where_a_key_goes"]
+
+_Parts = tuple[str, str, dict[str, str]]
+Middleware = Callable[[str, str, dict[str, str]], _Parts | Awaitable[_Parts]]
+"""Takes the method, URL and headers of a request, and returns them as they should be; sync or async."""
+
 
 _HOST = re.compile(r"[a-z0-9_.-]+(:\d+)?|\[[0-9a-f:.]+\](:\d+)?", re.IGNORECASE)
 
@@ -90,7 +95,12 @@ class Config:
         openapi_url: Where the schemas of models are, which are asked for without the key. Left out,
             `https://fal.ai/api/openapi`.
         key: The key, as pydantic's `SecretStr`, if no credentials are given elsewhere.
-        proxy_url: A server of yours that adds the key. Requests go there, with the real address in `x-fal-target-url`.
+        proxy_url: A server of yours that adds the key. Requests go there, with the real address in `x-fal-target-url`;
+            those of `models`, and those that carry a short-lived token or no credential at all, go straight to fal.
+        middleware: A function, sync or async, that sees the method, URL and headers of each request before it is sent
+            (again for a retry), and returns them as they should be. It sees no key or token, which is added afterwards,
+            and with `proxy_url` it sees the real address. A request that it moves to a host that may not see the key
+            ends with `EndpointError`; if the function itself fails, with `CallbackError`.
         trusted_hosts: More hosts, as `name` or `name:port`, that may be called and may see the key.
         ssl_context: How to verify servers over https if the system's certificates are not the right ones. For a
             company's CA, use `ssl.create_default_context(cafile="company.pem")`.
@@ -102,6 +112,9 @@ class Config:
             until it is whole.
         max_body_size: The most bytes in an answer that is read whole (JSON, a token). This is a safety limit too, with
             room for a few pictures as data URIs.
+        max_concurrent: How many direct calls (`run`, `stream`, `stream_events`) the client may have open at once, on
+            all its event loops. The others wait in line before they upload or send anything, for `response_timeout` at
+            most. None for no limit. Calls in fal's queue don't count, since fal starts them when there is room.
         max_attempts: The most times that a request which may be repeated is sent; 1 turns retries off.
 
     Raises:
@@ -122,12 +135,14 @@ class Config:
     openapi_url: str = LEFT_OUT
     key: Secret | None = None
     proxy_url: str | None = None
+    middleware: Middleware | None = None
     trusted_hosts: AbstractSet[str] = frozenset()
     ssl_context: ssl.SSLContext | None = None
     connect_timeout: float = 30.0
     request_timeout: float = 60.0
     max_event_size: int = 64 * 2**20
     max_body_size: int = 64 * 2**20
+    max_concurrent: int | None = None
     max_attempts: int = 4
 
     def __post_init__(self) -> None:
@@ -185,12 +200,14 @@ _schemas: dict[str, core_schema.CoreSchema] = {
     "openapi_url": _url,
     "key": core_schema.no_info_plain_validator_function(_checked_key),
     "proxy_url": _url,
+    "middleware": core_schema.callable_schema(),
     "trusted_hosts": core_schema.no_info_plain_validator_function(_checked_hosts),
     "ssl_context": core_schema.is_instance_schema(ssl.SSLContext),
     "connect_timeout": _seconds,
     "request_timeout": _seconds,
     "max_event_size": _count,
     "max_body_size": _count,
+    "max_concurrent": _count,
     "max_attempts": _count,
 }
 # Of pydantic its engine alone: loading what makes a `BaseModel` would take as long as the rest of a first stream.

@@ -14,7 +14,7 @@ from rxfal.errors import EndpointError
 from rxfal.wire.config import Config
 from rxfal.wire.payload import encode_json
 
-__all__ = ["Endpoint", "backup_of", "encode_query", "may_see_credential", "may_take_upload"]
+__all__ = ["Endpoint", "backup_of", "encode_query", "may_be_moved", "may_see_credential", "may_take_upload"]
 
 _NAMESPACES = frozenset({"workflows", "comfy"})
 _FAL_HOSTS = ("fal.ai", "fal.run")
@@ -205,6 +205,19 @@ def may_see_credential(url: URL, config: Config) -> bool:
     ):
         return True
     return origin in map(_origin, _own_servers(config)) or _is_trusted(origin, config)
+
+
+def may_be_moved(before: URL, after: URL, config: Config) -> bool:
+    """Whether a request to one address may go to another one: on the same server, or where a credential may go.
+
+    Examples:
+        >>> may_be_moved(URL("https://cdn.example/a"), URL("https://cdn.example/b"), Config())
+        True
+        >>> may_be_moved(URL("https://fal.run/a"), URL("http://fal.run/a"), Config())
+        False
+    """
+    has_user = after.user is not None or after.password is not None
+    return (_origin(before) == _origin(after) and not has_user) or may_see_credential(after, config)
 
 
 def backup_of(url: URL, config: Config) -> URL | None:

@@ -35,6 +35,7 @@ __all__ = ["Http", "Request", "Response"]
 
 logger = logging.getLogger("rxfal")
 
+_OWN_HEADERS = {"User-Agent": f"rxfal/{__version__}", "Accept-Encoding": compressed.ACCEPTED}
 _FORM_PATIENCE = 30.0  # seconds until the answer to a form must be whole
 _BACKUP_AFTER = 5.0  # seconds for connecting to a host of fal that has a backup
 
@@ -233,7 +234,7 @@ class Http:
         try:
             response = Response(
                 await session.client.request(
-                    request.method,
+                    outgoing.method,
                     outgoing.url,
                     headers=outgoing.headers,
                     data=outgoing.body,
@@ -284,6 +285,15 @@ class Http:
         finally:
             del failure, cause  # its traceback holds this frame
 
+    async def _changed(self, request: Request) -> Request:
+        """The request as the middleware wants it, if there is one; it sees rxfal's own headers too."""
+        if self.config.middleware is None:
+            return request
+        from rxfal.wire.middleware import changed  # loaded only if there is one
+
+        whole = replace(request, headers=_completed(request.headers))
+        return await changed(self.config.middleware, whole, self.config)
+
     def _proxy_for(self, request: Request) -> URL | None:
         """The server-side proxy that the request goes through. It has the key, so a request without one needs none."""
         proxy = self.config.proxy_url
@@ -291,26 +301,33 @@ class Http:
         return URL(proxy) if proxy is not None and carries_key else None
 
     async def _outgoing(self, request: Request, session: LoopSession, moved: Callable[[], None]) -> Outgoing:
-        url, config = request.url, self.config
+        config = self.config
+        request = await self._changed(request)
         server_side = self._proxy_for(request)
-        if server_side is not None:
-            url = server_side
+        url = request.url if server_side is None else server_side
         proxy = session.proxy_for(url)  # which can fail, and then shows this frame, while it knows no secret
-        headers = CIMultiDict({"User-Agent": f"rxfal/{__version__}", "Accept-Encoding": compressed.ACCEPTED})
-        if request.token is not None:
-            if may_see_credential(url, config):
-                url = url.update_query(fal_jwt_token=request.token.get_secret_value())
+        credential = None
+        if request.token is None and server_side is None and request.auth and may_see_credential(url, config):
+            credential = request.credential or await self.credentials.current(self.post_form)
+        # From here on nothing fails, so that no traceback shows what this frame knows.
+        headers = _completed(request.headers) if config.middleware is None else CIMultiDict(request.headers)
+        if credential is not None:
+            headers.setdefault("Authorization", credential.header())
+        elif request.token is not None and may_see_credential(url, config):
+            url = url.update_query(fal_jwt_token=request.token.get_secret_value())
         elif server_side is not None:
             # A server-side proxy adds the key itself. This header tells it where the request should go.
             headers[TARGET] = str(request.url)
-        elif request.auth and may_see_credential(url, config):
-            credential = request.credential or await self.credentials.current(self.post_form)
-            if credential is not None:
-                headers["Authorization"] = credential.header()
-        headers.update(request.headers)
         if request.content_length is not None:
             headers["Content-Length"] = str(request.content_length)
         return Outgoing.of(request, url, headers, proxy, moved)
+
+
+def _completed(headers: Mapping[str, str]) -> CIMultiDict[str]:
+    """The headers of a request with those that every request has."""
+    completed = CIMultiDict(_OWN_HEADERS)
+    completed.update(headers)
+    return completed
 
 
 def _timeout(seconds: float, message: str, request: Request, attempt: Attempt) -> StreamTimeoutError:

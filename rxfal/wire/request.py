@@ -85,6 +85,7 @@ class Outgoing:
     """A request as it goes out, with its credential. It has no repr, because tracebacks can show it.
 
     Attributes:
+        method: The HTTP method.
         url: Where it goes.
         headers: All that rxfal sets.
         body: The body as aiohttp wants it.
@@ -94,6 +95,7 @@ class Outgoing:
         secrets: Everything secret in it, the user's own included.
     """
 
+    method: str
     url: URL
     headers: CIMultiDict[str]
     body: bytes | io.BytesIO | AsyncIterable[bytes] | None
@@ -119,6 +121,7 @@ class Outgoing:
         if isinstance(body, bytes) and len(body) > _LARGE_BODY:
             body = io.BytesIO(body)
         return cls(
+            method=request.method,
             url=url,
             headers=headers,
             body=_pieces(body, body_errors, moved) if callable(body) else body,
