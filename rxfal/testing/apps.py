@@ -60,7 +60,7 @@ class ApiFailure(Exception):
         self.headers = dict(headers or {})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # the same function at two endpoints is two apps
 class App:
     """A registered handler and what it sends.
 

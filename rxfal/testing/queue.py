@@ -3,8 +3,9 @@
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, cast
+from weakref import WeakSet
 
 from aiohttp import web
 from pydantic_core import from_json
@@ -138,6 +139,7 @@ class Queue:
         self._arrivals = Arrivals("request number {} to be submitted to the queue")
         self._count = 0
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._timers: WeakSet[asyncio.TimerHandle] = WeakSet()  # those that have not fired: the loop holds them
 
     # From any thread
 
@@ -167,9 +169,9 @@ class Queue:
         self._waiting.sort(key=lambda entry: entry[0].priority == "low")  # stable: else in the order of submission
         if self.delay > 0:
             self._delayed.add(request)
-            self._loop.call_later(self.delay, self._end_delay, request)
+            self._later(self.delay, self._end_delay, request)
         if start_timeout is not None:
-            self._loop.call_later(start_timeout, self._drop, request, _TOO_LATE)
+            self._later(start_timeout, self._drop, request, _TOO_LATE)
         request.tell()
         self._go_on()
         self._count += 1
@@ -195,7 +197,7 @@ class Queue:
                 return "CANCELLATION_REQUESTED"
 
     async def stop(self, timeout: float) -> None:
-        """Ends everything that waits or runs.
+        """Ends everything that waits or runs; from here on results are kept as long as the server.
 
         Args:
             timeout: How long the apps may take to end, in seconds.
@@ -210,6 +212,8 @@ class Queue:
         if tasks:
             await asyncio.wait(tasks, timeout=timeout)
             await asyncio.sleep(0)  # their callbacks run in the loop's next turn
+        for timer in list(self._timers):
+            timer.cancel()
         self._loop = None
 
     def _go_on(self) -> None:
@@ -259,6 +263,8 @@ class Queue:
     def _complete(self, request: QueuedRequest, result: web.Response) -> None:
         request.complete(result)
         large = isinstance(result.body, bytes) and len(result.body) >= _LARGE
-        loop = asyncio.get_running_loop()
         kept = _KEPT_SECONDS_IF_LARGE if large else _KEPT_SECONDS
-        loop.call_later(kept, self.requests.pop, request.request_id, None)
+        self._later(kept, self.requests.pop, request.request_id, None)
+
+    def _later(self, delay: float, call: Callable[..., object], *args: Any) -> None:
+        self._timers.add(asyncio.get_running_loop().call_later(delay, call, *args))

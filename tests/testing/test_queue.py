@@ -192,6 +192,24 @@ async def test_positions_are_those_of_the_waiting_requests(server: FalServer, se
     await third.reached("COMPLETED")
 
 
+async def test_the_same_function_at_two_endpoints_is_two_apps(server: FalServer, session: aiohttp.ClientSession):
+    go_on = asyncio.Event()
+
+    @server.app("owner/other", concurrency=1)
+    @server.app("owner/app", concurrency=1)
+    async def app(input):
+        await go_on.wait()
+
+    for endpoint in ("owner/app", "owner/other", "owner/app"):
+        await submit(session, endpoint)
+    assert [(request.state, request.position) for request in server.queue] == [
+        ("IN_PROGRESS", 0),
+        ("IN_PROGRESS", 0),
+        ("IN_QUEUE", 0),
+    ]
+    go_on.set()
+
+
 async def test_low_priority_waits_behind_all_others(server: FalServer, session: aiohttp.ClientSession):
     order: list[str] = []
 
@@ -619,6 +637,29 @@ async def test_the_servers_end_ends_what_is_queued_and_what_runs():
         assert (waiting.state, waiting.status) == ("COMPLETED", 503)
         stream.close()
     assert {task for task in asyncio.all_tasks() if task is not asyncio.current_task()} == set()
+
+
+async def test_the_servers_end_leaves_no_timer_on_the_loop(monkeypatch: pytest.MonkeyPatch):
+    loop, timers = asyncio.get_running_loop(), list[asyncio.TimerHandle]()
+    call_later = loop.call_later
+
+    def keep(*args: Any, **options: Any) -> asyncio.TimerHandle:
+        timers.append(call_later(*args, **options))
+        return timers[-1]
+
+    monkeypatch.setattr(loop, "call_later", keep)
+    async with FalServer(require_key=False, queue_delay=60) as server, aiohttp.ClientSession(server.url) as session:
+
+        @server.app("owner/app")
+        async def app(input):
+            return 1
+
+        await submit(session, headers={"X-Fal-Request-Timeout": "50"})
+        answer = await submit(session)
+        await ask(session, answer["cancel_url"], "PUT")
+        begun = [timer for timer in timers if timer.when() - loop.time() > 45 and "Queue" in repr(timer)]
+        assert len(begun) >= 3
+    assert all(timer.cancelled() for timer in begun)
 
 
 async def test_an_entered_again_server_still_has_its_results(session: aiohttp.ClientSession):

@@ -211,25 +211,37 @@ async def endless(input):
     while True:
         yield b"data: 1\\n\\n" * 1000
 
+@server.app("owner/job", concurrency=1)
+async def job(input, job):
+    job.log("begun")
+    await asyncio.Event().wait()
+
 async def leave_open(url):
     session = aiohttp.ClientSession()
     response = await session.post(url + "/owner/endless/stream")
     await response.content.readany()
-    return session, response
+    for _ in range(2):
+        submitted = await session.post(url + "/queue/owner/job", headers={"X-Fal-Request-Timeout": "60"})
+    status = await session.get((await submitted.json())["status_url"] + "/stream")
+    await status.content.readany()
+    return session, response, status
+
+async def leave(session, *responses):
+    for response in responses:
+        response.close()
+    await session.close()
 
 async def on_the_loop():
     async with server:
-        session, response = await leave_open(server.url)
-    response.close()
-    await session.close()
+        left = await leave_open(server.url)
+    await leave(*left)
 
 asyncio.run(on_the_loop())
 with server:
     async def from_outside():
-        session, response = await leave_open(server.url)
-        response.close()
-        await session.close()
+        await leave(*await leave_open(server.url))
     asyncio.run(from_outside())
+assert [request.state for request in server.queue] == ["COMPLETED"] * 4
 """
 
 
