@@ -370,13 +370,13 @@ class FalServer:
         for site in runner.sites:
             await site.stop()
         transports = [protocol.transport for protocol in runner.server.connections if protocol.transport]
-        await self._queue.stop(_SHUTDOWN_SECONDS)
         handlers = list(self._routes.running)
         for handler in handlers:
             handler.cancel()
         if handlers:
             await asyncio.wait(handlers, timeout=_SHUTDOWN_SECONDS)
         await runner.cleanup()
+        await self._queue.stop(_SHUTDOWN_SECONDS)  # last: nothing more can be submitted now
         for transport in transports:
             transport.abort()  # closing waits for a reader that may never read the rest
         await asyncio.sleep(0)  # the transports close their sockets in the loop's next turn
