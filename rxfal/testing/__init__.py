@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from .queue import QueuedRequest
     from .rest import StoredFile
     from .server import FalServer
-    from .steps import Bytes, Disconnect, Pause, Status, Step
+    from .steps import Answer, Bytes, Disconnect, Pause, Status, Step
 else:  # loaded when they are used first: every run of pytest imports this, with the plugin beside it
     from rxfal._lazy import load_later
 
@@ -22,11 +22,12 @@ else:  # loaded when they are used first: every run of pytest imports this, with
             "queue": ("QueuedRequest",),
             "rest": ("StoredFile",),
             "server": ("FalServer",),
-            "steps": ("Bytes", "Disconnect", "Pause", "Status", "Step"),
+            "steps": ("Answer", "Bytes", "Disconnect", "Pause", "Status", "Step"),
         },
     )
 
 __all__ = [
+    "Answer",
     "ApiFailure",
     "Bytes",
     "Disconnect",

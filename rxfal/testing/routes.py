@@ -108,8 +108,28 @@ class Routes:
         if steps is not None or not Rest.takes_upload(record):
             record.body = await request.content.read()
         try:
-            if steps is not None:
-                return await play(steps(record) if callable(steps) else _each(steps), request, record)
+            if steps is None:
+                return await self._own_answer(path, request, record)
+            script = steps(record) if callable(steps) else _each(steps)
+            return await play(script, request, record, lambda: self._scripted_answer(path, request, record))
+        except ConnectionError:
+            raise
+        except Exception as error:
+            _log.error("the embedded server failed at %s %s", record.method, record.path, exc_info=error)
+            if record.status is not None:  # a response has begun: no other can follow
+                hang_up(request, record)
+            return error_response(ApiFailure(500, f"{type(error).__name__}: {error}"))
+
+    async def _scripted_answer(
+        self, path: str, request: web.BaseRequest, record: RecordedRequest
+    ) -> web.StreamResponse:
+        if Rest.takes_upload(record):  # its body was read for the script, and is not on disk
+            raise ValueError("an Answer is not for uploads of files")
+        return await self._own_answer(path, request, record)
+
+    async def _own_answer(self, path: str, request: web.BaseRequest, record: RecordedRequest) -> web.StreamResponse:
+        """What the server says without a script."""
+        try:
             match path.split("/")[0]:
                 case "":
                     return json_response({"server": "rxfal", "apps": sorted(self._apps)})
@@ -123,13 +143,6 @@ class Routes:
                     return await self._call(path, request, record)
         except ApiFailure as failure:
             return error_response(failure)
-        except ConnectionError:
-            raise
-        except Exception as error:
-            _log.error("the embedded server failed at %s %s", record.method, record.path, exc_info=error)
-            if record.status is not None:  # a response has begun: no other can follow
-                hang_up(request, record)
-            return error_response(ApiFailure(500, f"{type(error).__name__}: {error}"))
 
     async def _call(self, path: str, request: web.BaseRequest, record: RecordedRequest) -> web.StreamResponse:
         self._access.check(record, path)

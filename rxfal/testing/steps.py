@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 import struct
-from collections.abc import AsyncIterable, Mapping
+from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ from aiohttp import web
 from .handshake import Handshake
 from .journal import RecordedRequest
 
-__all__ = ["Bytes", "Disconnect", "Pause", "Status", "Step", "hang_up", "play"]
+__all__ = ["Answer", "Bytes", "Disconnect", "Pause", "Status", "Step", "hang_up", "play"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,28 +109,54 @@ class Disconnect:
     data: bytes = b"data: "
 
 
-Step = Status | Bytes | Pause | Disconnect
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the server itself does with the request: it is taken, worked on and answered as if there were no script.
+
+    A `Pause` before it holds up the request; one behind it holds back the answer, while the work goes on or is done. A
+    `Disconnect` behind it loses the answer of a request that was taken. Events are sent as they come, before the steps
+    behind it. No other step goes with it, and it is not for uploads of files.
+
+    Examples:
+        >>> server_takes_it_and_the_answer_is_lost = [Answer(), Disconnect("reset")]
+    """
+
+
+Step = Status | Bytes | Pause | Disconnect | Answer
 
 _MISSING_BYTES = 64
 """How many bytes are missing from a cut chunk."""
 
 
-async def play(steps: AsyncIterable[Step], request: web.BaseRequest, record: RecordedRequest) -> web.StreamResponse:
+async def play(
+    steps: AsyncIterable[Step],
+    request: web.BaseRequest,
+    record: RecordedRequest,
+    answer: Callable[[], Awaitable[web.StreamResponse]],
+) -> web.StreamResponse:
     """Plays a script as the response to one request.
 
     Args:
         steps: The script.
         request: The request to answer.
         record: Its entry in the journal.
+        answer: What the server does without a script.
 
     Returns:
-        The response, complete or with its connection closed.
+        The response: complete, not yet begun if it is the server's own, or with its connection closed.
     """
     response: web.StreamResponse | None = None
+    own = False
     async for step in steps:
         match step:
             case Pause():
                 await step.hold()
+            case Answer():
+                if response is not None:
+                    raise ValueError("an Answer is the whole response of a script; here the response has already begun")
+                response, own = await answer(), True
+            case Status() | Bytes() | Disconnect("mid-chunk") if own:
+                raise ValueError(f"after an Answer, a script has pauses and other disconnects, and not {step!r}")
             case Status():
                 if response is not None:
                     raise ValueError("a Status must be the first step of a script; here the response has already begun")
@@ -151,6 +177,8 @@ async def play(steps: AsyncIterable[Step], request: web.BaseRequest, record: Rec
                     _write_partial_chunk(request, data)
                 hang_up(request, record)
                 return response or web.StreamResponse()
+    if own and response is not None:
+        return response
     response = response or await _begin(Status(), request, record)
     await _end(request, response, record)
     return response

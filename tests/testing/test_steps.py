@@ -1,11 +1,12 @@
 """Scripts: what stands in them is what happens on the wire, looked at through a plain socket where it matters."""
 
 import asyncio
+import contextlib
 
 import aiohttp
 import pytest
 
-from rxfal.testing import Bytes, Disconnect, FalServer, Pause, Status
+from rxfal.testing import Answer, Bytes, Disconnect, FalServer, Pause, Status
 from rxfal.testing.steps import Step
 
 
@@ -166,3 +167,102 @@ async def test_a_status_in_the_middle_of_a_script_is_the_scripts_mistake(
         with pytest.raises(aiohttp.ClientPayloadError):
             await response.read()
     assert "a Status must be the first step" in caplog.text
+
+
+async def test_an_answer_is_the_servers_own(server: FalServer, session: aiohttp.ClientSession):
+    @server.app("owner/app")
+    async def app(input):
+        yield 1
+        yield 2
+
+    server.script("owner/app", [Answer()], times=3)
+    async with session.post("/owner/app") as response:
+        assert (response.status, await response.json()) == (200, 2)
+        assert response.headers["x-fal-request-id"] == server.requests[0].request_id
+    async with session.post("/owner/app/stream") as response:
+        assert await response.read() == b"data: 1\n\ndata: 2\n\n"
+    async with session.post("/owner/app", headers={"Authorization": "Key wrong"}) as response:
+        assert response.status == 401
+    assert [request.status for request in server.requests] == [200, 200, 401]
+
+
+async def test_an_answer_can_be_held_back(server: FalServer, session: aiohttp.ClientSession):
+    worked, before, behind = asyncio.Event(), Pause(), Pause()
+
+    @server.app("owner/app")
+    async def app(input):
+        worked.set()
+        return "here"
+
+    server.script("owner/app", [before, Answer(), behind])
+    answer = asyncio.ensure_future(session.post("/owner/app"))
+    await before.reached()
+    assert not worked.is_set()
+    before.release()
+    await behind.reached()
+    assert worked.is_set()
+    assert server.requests[0].status is None
+    behind.release()
+    async with await answer as response:
+        assert await response.json() == "here"
+
+
+@pytest.mark.parametrize("how", ["cut", "reset"])
+async def test_an_answer_can_be_lost_though_the_request_was_taken(
+    server: FalServer, session: aiohttp.ClientSession, how
+):
+    @server.app("owner/app")
+    async def app(input):
+        return input["n"]
+
+    server.script("queue/owner/app", [Answer(), Disconnect(how)], times=1)
+    with pytest.raises(aiohttp.ClientConnectionError):
+        await session.post("/queue/owner/app", json={"n": 1})
+    (request,) = server.queue
+    await request.reached("COMPLETED")
+    (recorded,) = server.requests
+    assert (recorded.dropped, recorded.status) == (True, None)
+    async with session.get(f"/queue/owner/app/requests/{request.request_id}") as response:
+        assert await response.json() == 1
+
+
+async def test_a_clean_disconnect_behind_an_answer_closes_the_connection(
+    server: FalServer, session: aiohttp.ClientSession
+):
+    @server.app("owner/app")
+    async def app(input):
+        return 1
+
+    server.script("owner/app", [Answer(), Disconnect("clean")])
+    for _ in range(2):
+        async with session.post("/owner/app") as response:
+            assert await response.json() == 1
+    first, second = server.requests
+    assert first.connection != second.connection
+
+
+@pytest.mark.parametrize(
+    "steps", [[Status(), Answer()], [Answer(), Bytes(b"1")], [Answer(), Answer()], [Answer(), Disconnect("mid-chunk")]]
+)
+async def test_an_answer_is_a_whole_response(
+    server: FalServer, session: aiohttp.ClientSession, steps: list[Step], caplog: pytest.LogCaptureFixture
+):
+    @server.app("owner/app")
+    async def app(input):
+        return 1
+
+    server.script("owner/app", steps)
+    with contextlib.suppress(aiohttp.ClientPayloadError):  # after a Status the body is cut
+        async with session.post("/owner/app") as response:
+            assert response.status == (200 if isinstance(steps[0], Status) else 500)
+            await response.read()
+    assert "an Answer" in caplog.text
+
+
+async def test_an_answer_is_not_for_uploads(
+    server: FalServer, session: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+):
+    server.script("rest/uploads/*", [Answer()])
+    async with session.put("/rest/uploads/any", data=b"data") as response:
+        assert response.status == 500
+    assert "not for uploads" in caplog.text
