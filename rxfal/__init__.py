@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from rxfal.reactive.race import hedge, race
     from rxfal.reactive.stream import ConnectableStream, GroupedStream, Stream, from_observable
     from rxfal.verbs.call import ResponseInfo
+    from rxfal.verbs.downloading import Downloaded, DownloadProgress, DownloadStream
     from rxfal.verbs.files import File
     from rxfal.verbs.inputs import Uploaded
     from rxfal.verbs.lifecycle import Access, AccessRule, Lifecycle
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from rxfal.wire.config import Config
     from rxfal.wire.sse import ServerSentEvent
 
+    download = verbs.download
     encode = verbs.encode
     map_concurrent = verbs.map_concurrent
     models = verbs.models
@@ -58,6 +60,7 @@ else:
             "client": (
                 "Client",
                 "configure",
+                "verbs.download",
                 "verbs.encode",
                 "verbs.map_concurrent",
                 "verbs.models",
@@ -86,6 +89,7 @@ else:
             "reactive.race": ("hedge", "race"),
             "reactive.stream": ("ConnectableStream", "GroupedStream", "Stream", "from_observable"),
             "verbs.call": ("ResponseInfo",),
+            "verbs.downloading": ("DownloadProgress", "DownloadStream", "Downloaded"),
             "verbs.files": ("File",),
             "verbs.inputs": ("Uploaded",),
             "verbs.lifecycle": ("Access", "AccessRule", "Lifecycle"),
@@ -108,6 +112,9 @@ __all__ = [
     "ConnectableStream",
     "CredentialsError",
     "DecodeError",
+    "DownloadProgress",
+    "DownloadStream",
+    "Downloaded",
     "EndpointError",
     "Estimate",
     "EventTooLargeError",
@@ -131,6 +138,7 @@ __all__ = [
     "ValidationError",
     "__version__",
     "configure",
+    "download",
     "encode",
     "errors",
     "from_observable",

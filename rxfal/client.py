@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 else:  # most programs only stream
     ConcurrentVerbs = loaded_at_use("rxfal.verbs.concurrent", "ConcurrentVerbs", "map_concurrent")
     RunVerbs = loaded_at_use("rxfal.verbs.run", "RunVerbs", "run")
-    StorageVerbs = loaded_at_use("rxfal.verbs.storage", "StorageVerbs", "upload", "upload_image", "encode")
+    StorageVerbs = loaded_at_use("rxfal.verbs.storage", "StorageVerbs", "upload", "upload_image", "download", "encode")
 
 
 class Verbs(StreamVerbs, RunVerbs, StorageVerbs, ConcurrentVerbs):

@@ -150,7 +150,7 @@ def test_modules_are_attributes_without_an_import_of_their_own():
     assert done.stdout == "rxfal.errors rxfal.operators\n"
 
 
-VERBS = ["encode", "map_concurrent", "run", "stream", "stream_events", "upload", "upload_image"]
+VERBS = ["download", "encode", "map_concurrent", "run", "stream", "stream_events", "upload", "upload_image"]
 
 
 @pytest.mark.parametrize("name", VERBS)

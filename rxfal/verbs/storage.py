@@ -6,6 +6,7 @@ How a file goes up is in `uploading`, and how it is read in `reading`.
 from __future__ import annotations
 
 import base64
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -15,11 +16,14 @@ from rxfal.reactive.reader import Sink
 from rxfal.wire.http import Http
 
 from .connected import Connected
+from .downloading import Downloads, DownloadStream
 from .files import File, FileSource, Image
 from .inputs import Uploaded
 from .lifecycle import Lifecycle, LifecycleLike
 from .pictures import Picture
 from .reading import Upload
+from .sources import label_of, sources_in
+from .targets import Template
 from .uploading import send
 
 __all__ = ["StorageVerbs", "UploadProgress", "UploadStream"]
@@ -119,6 +123,50 @@ class StorageVerbs(Connected):
             ('image.webp', 'image/webp')
         """
         return _uploading(self._connections().http, Upload(Picture.in_format(image, format), name=name), lifecycle)
+
+    def download(
+        self, source: Any, to: str | os.PathLike[str] | None = None, *, overwrite: bool = False
+    ) -> DownloadStream:
+        """Download a file, or all files of a result, into memory or onto the disk.
+
+        A file is written beside its place and renamed when it is whole; after an error or a dispose there is nothing.
+        A download that breaks off goes on where it stopped, if the server can do that and the file is still the same,
+        and else from the start. No credential is sent. Redirects are followed, at most ten, but not from https to http.
+        While the subscriber is full, steps of the progress are left out. Disposing ends the download at once.
+
+        Args:
+            source: A URL; a `data:` URI; an `Uploaded`; or a result, of which each field `url` and each `data:` URI is
+                a file (of a `Completed`, those in its output).
+            to: Where to save it: a path; a folder, which is one or ends in a slash; or a template with `{index}` (from
+                0), `{name}`, `{ext}` (with its dot) and `{request_id}`, such as `out/{request_id}/{index}{ext}`.
+                Missing folders are made. The name comes from the server or the URL, cleaned so that it leads nowhere
+                else; two files with the same name are numbered. If left out, the bytes are in `Downloaded.data`; then
+                a file may have `Config.max_body_size` bytes.
+            overwrite: Whether to write over files that exist. If not, one that exists is a FileExistsError: at the
+                call, or from the Stream if its name is only known by then.
+
+        Returns:
+            A cold Stream of `DownloadProgress(received, total)`, in bytes, and a `Downloaded` for each file. Awaiting
+            it gives the last one. After 60 seconds of silence it ends with `StreamTimeoutError`.
+
+        Raises:
+            ValueError: There is nothing to download, a URL is wrong, or `to` is not enough for so many files.
+            TypeError: The source is neither a text nor a result.
+            FileExistsError: A file exists.
+
+        Examples:
+            >>> from rxfal.testing import FalServer
+            >>> with FalServer() as server, server.client() as client:
+            ...     uploaded = client.upload(b"hello", name="hello.txt").run()
+            ...     *progress, downloaded = client.download(uploaded)
+            >>> progress[-1], downloaded.data, downloaded.content_type
+            (DownloadProgress(received=5, total=5), b'hello', 'text/plain')
+        """
+        sources, request_id = sources_in(source)
+        template = None if to is None else Template(to, len(sources), request_id)
+        downloads = Downloads(self._connections().http, sources, template, overwrite=overwrite)
+        what = label_of(sources[0]) if len(sources) == 1 else f"download of {len(sources)} files"
+        return DownloadStream.fed_by(downloads.read, name=what)
 
     def encode(self, file: AnyFile, *, content_type: str | None = None) -> str:
         """A file as a data URI, to send it inside the input. This sends nothing, and reads the whole file at once.

@@ -25,7 +25,7 @@ from rxfal.wire.endpoints import backup_of, may_see_credential
 from rxfal.wire.failures import error_from_response
 from rxfal.wire.masking import Secrets, SecretStr, unshown
 from rxfal.wire.payload import PayloadDecoder
-from rxfal.wire.request import TARGET, Outgoing, Request, text_of
+from rxfal.wire.request import TARGET, Outgoing, Request, redirected, text_of
 from rxfal.wire.response import Response
 from rxfal.wire.retries import retried
 from rxfal.wire.session import Attempt, LoopSession, Sessions
@@ -266,6 +266,10 @@ class Http:
             if 200 <= response.status < 300:
                 session.responses.add(response)
                 return session, response
+            onward = redirected(request, response.status, response.headers)
+            if onward is not None:
+                response.let_go()
+                return await self._send_to(onward, deadline, attempt, moved)
             if response.status == 401 and outgoing.sent == "access token":
                 self.credentials.refused()
             raise error_from_response(

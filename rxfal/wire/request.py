@@ -7,7 +7,7 @@ import base64
 import io
 import re
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Self
 
 from multidict import CIMultiDict
@@ -15,9 +15,9 @@ from yarl import URL
 
 from rxfal.wire.credentials import Credential
 from rxfal.wire.failures import Sent
-from rxfal.wire.masking import Secrets, SecretStr, without_queries
+from rxfal.wire.masking import Secrets, SecretStr, signatures_in, without_queries
 
-__all__ = ["TARGET", "Body", "Outgoing", "Request", "text_of"]
+__all__ = ["TARGET", "Body", "Outgoing", "Request", "exact_url", "redirected", "text_of"]
 
 TARGET = "x-fal-target-url"
 """The header that tells a server-side proxy where a request should go."""
@@ -58,6 +58,7 @@ class Request:
             every one that failed "unanswered", where an error with an id is the model's own answer; or "never" any.
         final: Statuses that are an answer, and not a reason to send the request again.
         secrets: What else in it is secret, such as the signature in its address.
+        redirects: How many redirects to follow. A request that carries a credential follows none.
     """
 
     method: str
@@ -75,6 +76,7 @@ class Request:
     retry: Retry = "never-started"
     final: frozenset[int] = frozenset()
     secrets: tuple[SecretStr, ...] = ()
+    redirects: int = 0
 
     def __repr__(self) -> str:
         return f"Request({self.method} {without_queries(str(self.url))})"  # tracebacks can show it
@@ -130,6 +132,44 @@ class Outgoing:
             sent=_sent(url, headers) if request.auth or request.token is not None else None,
             secrets=Secrets([*map(text_of, request.secrets), *_secrets_in(request.url, url, headers, proxy)]),
         )
+
+
+def exact_url(text: str) -> URL:
+    """The URL that a text is, as it is, because quoting it again would break a signature; quoted if it has to be.
+
+    Raises:
+        ValueError: It is no URL.
+
+    Examples:
+        >>> exact_url("https://v3.fal.media/a%2fb?sig=a+b"), exact_url("https://v3.fal.media/a b")
+        (URL('https://v3.fal.media/a%2fb?sig=a+b'), URL('https://v3.fal.media/a%20b'))
+    """
+    return URL(text, encoded=re.fullmatch("[!-~]+", text) is not None)
+
+
+def redirected(request: Request, status: int, headers: Mapping[str, str]) -> Request | None:
+    """The request that follows a redirect; None for any other response, and for a redirect that is not to be followed.
+
+    It leads to http or https, but not from https back to http, and to no address with a user in it.
+    """
+    location = headers.get("Location")
+    if (
+        location is None
+        or status not in (301, 302, 303, 307, 308)
+        or request.redirects < 1
+        or request.auth
+        or request.token
+    ):
+        return None
+    try:
+        url = request.url.join(exact_url(location))
+        known = url.scheme == "https" or url.scheme == request.url.scheme == "http"
+        if not known or not url.raw_host or url.user is not None or url.port is None:
+            return None
+    except ValueError:
+        return None
+    secrets = (*request.secrets, *map(SecretStr, signatures_in(url)))
+    return replace(request, url=url.with_fragment(None), secrets=secrets, redirects=request.redirects - 1)
 
 
 def _secrets_in(given: URL, url: URL, headers: CIMultiDict[str], proxy: URL | None) -> Iterator[str]:
