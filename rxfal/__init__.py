@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from rxfal.verbs.files import File
     from rxfal.verbs.inputs import Uploaded
     from rxfal.verbs.lifecycle import Access, AccessRule, Lifecycle
-    from rxfal.verbs.models import Estimate, Model, ModelSchema, Price
+    from rxfal.verbs.models import Estimate, Model, Price
+    from rxfal.verbs.schemas import ModelSchema
     from rxfal.verbs.storage import UploadProgress, UploadStream
     from rxfal.wire.config import Config
     from rxfal.wire.sse import ServerSentEvent
@@ -93,7 +94,8 @@ else:
             "verbs.files": ("File",),
             "verbs.inputs": ("Uploaded",),
             "verbs.lifecycle": ("Access", "AccessRule", "Lifecycle"),
-            "verbs.models": ("Estimate", "Model", "ModelSchema", "Price"),
+            "verbs.models": ("Estimate", "Model", "Price"),
+            "verbs.schemas": ("ModelSchema",),
             "verbs.storage": ("UploadProgress", "UploadStream"),
             "wire.config": ("Config",),
             "wire.sse": ("ServerSentEvent",),

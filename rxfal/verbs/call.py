@@ -4,7 +4,7 @@ subscription.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Annotated, Any, Literal, NamedTuple, TypedDict, cast
@@ -25,7 +25,7 @@ from rxfal.wire.config import Config
 from rxfal.wire.credentials import ask
 from rxfal.wire.deadline import Deadline
 from rxfal.wire.endpoints import Endpoint, encode_query
-from rxfal.wire.http import Http, Request, Response
+from rxfal.wire.http import Request, Response
 from rxfal.wire.masking import SecretStr, unshown
 from rxfal.wire.payload import encode_json
 
@@ -66,31 +66,38 @@ class InputRequest:
     """A request with a model's input, checked when it is made. Its files are uploaded each time that it is sent.
 
     Args:
-        http: Sends the files.
+        connections: The client's.
         request: The request, still without the input.
         input: The model's input.
         find_files: Whether to look for files in it.
     """
 
-    def __init__(self, http: Http, request: Request, input: Any, *, find_files: bool) -> None:
-        self._http = http
+    def __init__(self, connections: Connections, request: Request, input: Any, *, find_files: bool) -> None:
+        self._connections = connections
         self._request = request
         self._input = PreparedInput(input, find_files=find_files)
         # With text in place of its files, so that whatever else is wrong with the input is reported now.
-        self._request = self._with(self._input.value(dict.fromkeys(self._input.uploads, "")))
+        value = self._input.value(dict.fromkeys(self._input.uploads, ""))
+        self._request = self._with(value)
+        self._given = _names_in(value, self._request)
 
     async def ready(self, deadline: Deadline, late: Callable[[float], FalError]) -> Request:
-        """The request as it can be sent, once its files are uploaded.
+        """The request as it can be sent, once its input is known to have what the model requires, and its files are
+        uploaded.
 
         Args:
             deadline: When they must be.
             late: Makes the error if they are not.
         """
+        http = self._connections.http
+        if http.config.validation != "off" and self._given is not None:
+            check = self._connections.input_check
+            await check.check(self._request, self._given, deadline.left(check.patience))
         if not self._input.uploads:
             return self._request
         from .uploading import uploader  # loaded only for files
 
-        return self._with(await deadline.limit(self._input.resolve(uploader(self._http)), late))
+        return self._with(await deadline.limit(self._input.resolve(uploader(http)), late))
 
     def _with(self, value: Any) -> Request:
         request = self._request
@@ -102,6 +109,15 @@ class InputRequest:
             raise TypeError(f"with method GET the input becomes the query: a mapping, not {type(value).__name__}")
         given = encode_query(cast("Mapping[str, Any]", value or {}), what="input")
         return replace(request, url=request.url.with_query({**given, **request.url.query}))
+
+
+def _names_in(value: Any, request: Request) -> Collection[str] | None:
+    """The names of the arguments in an input; None if it can't have any."""
+    if request.method == "GET":
+        return {*request.url.query}
+    if not isinstance(value, Mapping | None):
+        return None
+    return {str(name) for name in cast("Mapping[Any, Any]", value or {})}
 
 
 class Call:
@@ -123,7 +139,7 @@ class Call:
         self._response_timeout = checked_seconds("response_timeout", given["response_timeout"])
         self._timeout = checked_seconds("timeout", given["timeout"])
         self._on_open: Callable[[ResponseInfo], object] | None = given["on_open"]
-        self._request = InputRequest(connections.http, request, input, find_files=given["auto_upload"])
+        self._request = InputRequest(connections, request, input, find_files=given["auto_upload"])
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[Response]:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from rxfal.wire.places import Places
     from rxfal.wire.tokens import TokenCache
 
+    from .validation import InputCheck
+
 
 class Connections:
     """What the verbs of one client share.
@@ -23,6 +25,13 @@ class Connections:
 
     def __init__(self, http: Http) -> None:
         self.http = http
+
+    @cached_property
+    def input_check(self) -> InputCheck:
+        """Checks inputs against the schemas of their models."""
+        from .validation import InputCheck  # loaded only if the configuration wants it
+
+        return InputCheck(self.http)
 
     @cached_property
     def places(self) -> Places | None:

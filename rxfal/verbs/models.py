@@ -17,13 +17,13 @@ from rxfal.reactive.reader import LOOK_EVERY, Sink, Turn
 from rxfal.reactive.stream import Stream, create
 from rxfal.wire.config import Config
 from rxfal.wire.endpoints import Endpoint
-from rxfal.wire.http import Http, Request
-from rxfal.wire.openapi import schemas_in
+from rxfal.wire.http import Http
 from rxfal.wire.payload import encode_json
 
 from .connected import Connected
+from .schemas import ModelSchema, fetch_schema, question
 
-__all__ = ["Estimate", "Model", "ModelSchema", "Models", "Price", "fetch_schema"]
+__all__ = ["Estimate", "Model", "Models", "Price"]
 
 _PAGE_SIZE = 50  # models that are asked for at once
 
@@ -49,23 +49,6 @@ class Model:
     status: str | None
     tags: tuple[str, ...]
     metadata: dict[str, Any] = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class ModelSchema:
-    """What a model takes and gives, as JSON Schemas.
-
-    Attributes:
-        endpoint_id: The model.
-        input: The schema of its input. What it refers to is in its own `$defs`.
-        output: The schema of its result; `{}`, which anything fits, if fal does not say.
-        openapi: The whole document that they are taken from.
-    """
-
-    endpoint_id: str
-    input: dict[str, Any]
-    output: dict[str, Any]
-    openapi: dict[str, Any] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +202,7 @@ class Models(Connected):
         url = _api(http.config, "models/pricing").with_query(endpoint_id=endpoint.full_id)
 
         async def read(sink: Sink[Price]) -> None:
-            answer = cast(_Prices, await http.fetch_json(_request("GET", url, endpoint.id), _Prices))
+            answer = cast(_Prices, await http.fetch_json(question("GET", url, endpoint.id), _Prices))
             for price in answer["prices"]:
                 if price.endpoint_id == endpoint.full_id:
                     sink.on_next(price)
@@ -255,7 +238,7 @@ class Models(Connected):
             "estimate_type": "historical_api_price",
             "endpoints": {endpoint.full_id: {"call_quantity": calls}},
         }
-        request = _request("POST", _api(http.config, "models/pricing/estimate"), endpoint.id, encode_json(asked))
+        request = question("POST", _api(http.config, "models/pricing/estimate"), endpoint.id, encode_json(asked))
 
         async def read(sink: Sink[Estimate]) -> None:
             answer = cast(_Cost, await http.fetch_json(request, _Cost))
@@ -264,38 +247,12 @@ class Models(Connected):
         return create(read, name=f"models.estimate {endpoint.id}")
 
 
-async def fetch_schema(http: Http, endpoint: Endpoint, timeout: float | None = None) -> ModelSchema:
-    """Ask for a model's schema.
-
-    Args:
-        http: The client's requests.
-        endpoint: The model.
-        timeout: Seconds that it may take; None for the configuration's `request_timeout`.
-
-    Raises:
-        ApiError: There is none (404), or the server answered with an error.
-        DecodeError: What came is no schema.
-        TransportError: The server could not be reached.
-    """
-    url = URL(f"{http.config.openapi_url}/queue/openapi.json").with_query(endpoint_id=endpoint.full_id)
-    request = _request("GET", url, endpoint.id)
-    request.auth, request.timeout = False, timeout
-    document = await http.fetch_json(request)
-    if document is None:
-        raise ApiError("fal has no schema for it", status=404, endpoint=endpoint.id)
-    found = schemas_in(document, endpoint.full_id)
-    if found is None:
-        message = "the answer is no schema of a model; check openapi_url in Config"
-        raise DecodeError(message, data=encode_json(document)[:1000], endpoint=endpoint.id)
-    return ModelSchema(endpoint.full_id, found.input, found.output, document)
-
-
 async def _search(http: Http, asked: dict[str, str], limit: int | None, sink: Sink[Model]) -> None:
     turn, emitted, seen, cursor = Turn(), 0, set[str](), ""
     while True:
         size = _PAGE_SIZE if limit is None else min(_PAGE_SIZE, limit - emitted)
         query = {**asked, "limit": str(size)} | ({"cursor": cursor} if cursor else {})
-        request = _request("GET", _api(http.config, "models").with_query(query), "models.search")
+        request = question("GET", _api(http.config, "models").with_query(query), "models.search")
         page = cast(_Page, await http.fetch_json(request, _Page))
         for entry in page["models"]:
             sink.on_next(_model(entry))
@@ -336,14 +293,6 @@ def _model(entry: _Entry) -> Model:
 
 def _api(config: Config, path: str) -> URL:
     return URL(f"{config.api_url}/{path}")
-
-
-def _request(method: str, url: URL, endpoint: str, body: bytes | None = None) -> Request:
-    """A question: it changes nothing, so it may be asked again."""
-    headers = {"Accept": "application/json"} | ({} if body is None else {"Content-Type": "application/json"})
-    return Request(
-        method=method, url=url, endpoint=endpoint, headers=headers, body=body, retry="idempotent", through_proxy=False
-    )
 
 
 def _checked_count(name: str, value: Any) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass, fields
-from typing import Any, Self, cast
+from typing import Any, Literal, Self, cast
 
 from pydantic_core import SchemaValidator, core_schema
 from yarl import URL
@@ -102,6 +102,10 @@ class Config:
             and with `proxy_url` it sees the real address. A request that it moves to a host that may not see the key
             ends with `EndpointError`; if the function itself fails, with `CallbackError`.
         trusted_hosts: More hosts, as `name` or `name:port`, that may be called and may see the key.
+        validation: With `"require"`, an input that lacks an argument which the model's schema requires is refused with
+            `ValidationError` before anything is uploaded or sent; with `"warn"` there is a `UserWarning`. A model
+            without a schema, and one whose schema can't be had within 10 seconds, is not checked, and types never are.
+            `"off"` asks for no schema.
         ssl_context: How to verify servers over https if the system's certificates are not the right ones. For a
             company's CA, use `ssl.create_default_context(cafile="company.pem")`.
         connect_timeout: Seconds that opening a connection may take. For fal's run and queue servers it is at most 5,
@@ -136,6 +140,7 @@ class Config:
     key: Secret | None = None
     proxy_url: str | None = None
     middleware: Middleware | None = None
+    validation: Literal["off", "warn", "require"] = "off"
     trusted_hosts: AbstractSet[str] = frozenset()
     ssl_context: ssl.SSLContext | None = None
     connect_timeout: float = 30.0
@@ -200,6 +205,7 @@ _schemas: dict[str, core_schema.CoreSchema] = {
     "openapi_url": _url,
     "key": core_schema.no_info_plain_validator_function(_checked_key),
     "proxy_url": _url,
+    "validation": core_schema.literal_schema(["off", "warn", "require"]),
     "middleware": core_schema.callable_schema(),
     "trusted_hosts": core_schema.no_info_plain_validator_function(_checked_hosts),
     "ssl_context": core_schema.is_instance_schema(ssl.SSLContext),
