@@ -13,7 +13,7 @@ from rxfal.testing import FalServer
 
 COMMANDS = {
     "jupyter": ["-m", "jupyterlab"],
-    "marimo": ["-m", "marimo", "edit"],
+    "marimo": ["-m", "marimo", "run", "--session-ttl=0"],
     "streamlit": ["-m", "streamlit", "run"],
 }
 

@@ -19,7 +19,7 @@ class Toolkit(NamedTuple):
         site: How its environment's Python runs the example, for one that is a website; None for the others.
         restarts: Whether another Start ends the first; else it is ignored while that runs.
         grace: Seconds for which it holds the view of a visitor who has left.
-        picture: The format of its screenshot; None where there is none.
+        picture: The format of its screenshot.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Toolkit(NamedTuple):
     site: tuple[str, ...] | None = None
     restarts: bool = True
     grace: float = 0.0
-    picture: str | None = "png"
+    picture: str = "png"
 
     def screen(self, server: FalServer) -> Screen:
         """Its example's screen; skips the test where something is missing."""
@@ -38,6 +38,12 @@ class Toolkit(NamedTuple):
         example = str(ROOT / "examples" / "ui" / f"{self.name}_app.py")
         site = [python_of(self.name), *(part.replace("EXAMPLE", example) for part in self.site)]
         return Screen([python_of("browser"), str(_SCREENS / "web_screen.py"), *site], server)
+
+    def screen_to_show(self, server: FalServer) -> Screen:
+        """The screen of its screenshot: another one where the tests do without a browser."""
+        if self.name != "jupyter":
+            return self.screen(server)
+        return Screen([python_of("browser"), str(_SCREENS / "lab_screen.py"), python_of(self.name)], server)
 
 
 def python_of(environment: str) -> str:
@@ -58,6 +64,10 @@ TOOLKITS = {
             "streamlit",
             site=("-m", "streamlit", "run", "EXAMPLE", "--server.port=PORT", "--server.address=127.0.0.1", *_QUIETLY),
         ),
-        Toolkit("jupyter", picture=None),
+        Toolkit("jupyter"),
+        Toolkit(
+            "marimo",
+            site=("-m", "marimo", "run", "EXAMPLE", "--session-ttl=0", "--port=PORT", "--host=127.0.0.1", "--headless"),
+        ),
     )
 }
