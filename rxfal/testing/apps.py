@@ -72,6 +72,7 @@ class App:
         price: What a unit costs, in US dollars.
         unit: What is counted.
         signature: What its annotations say.
+        takes_job: Whether it gets the `Job`.
     """
 
     handler: Handler
@@ -83,6 +84,7 @@ class App:
     unit: str = "request"
     namespace: InitVar[Mapping[str, Any] | None] = None
     signature: Signature = field(init=False)
+    takes_job: bool = field(init=False)
 
     def __post_init__(self, namespace: Mapping[str, Any] | None) -> None:
         if not (inspect.isasyncgenfunction(self.handler) or inspect.iscoroutinefunction(self.handler)):
@@ -90,12 +92,13 @@ class App:
         if self.concurrency is not None and self.concurrency < 1:
             raise ValueError(f"concurrency is how many requests at once, 1 or more, not {self.concurrency}")
         object.__setattr__(self, "signature", signature_of(self.handler, namespace))
+        object.__setattr__(self, "takes_job", _takes_job(self.handler))
 
     def call(self, input: dict[str, Any], job: Job) -> AsyncIterator[Any] | Awaitable[Any]:
         """What the handler gives for an input, which may fail to validate; one with a second parameter gets the job."""
         handler = cast("Callable[..., AsyncIterator[Any] | Awaitable[Any]]", self.handler)
         accepted = self._accept(input)
-        return handler(accepted, job) if _takes_job(handler) else handler(accepted)
+        return handler(accepted, job) if self.takes_job else handler(accepted)
 
     def _accept(self, input: dict[str, Any]) -> Any:
         """What the handler gets: an instance of the pydantic model that it is annotated with, or the input as it is."""

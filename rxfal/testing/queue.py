@@ -1,9 +1,11 @@
 """The queue of the embedded server: which requests wait, which run, and what came of them. Knows no URLs."""
 
 import asyncio
+import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from typing import Any, Literal, cast
 from weakref import WeakSet
 
@@ -33,6 +35,8 @@ _TOO_LATE = ApiFailure(
     {"detail": "The request did not start within its start timeout.", "error_type": "request_timeout"},
     headers={"X-Fal-Request-Timeout-Type": "user"},
 )
+
+_log = logging.getLogger("rxfal.testing")
 
 
 class QueuedRequest:
@@ -235,7 +239,7 @@ class Queue:
         assert self._loop is not None
         begun = self._loop.time()
         self._busy[app] += 1
-        task = self._tasks[request] = self._loop.create_task(answer(app, request.input, request.job))
+        task = self._tasks[request] = self._loop.create_task(answer(app, deepcopy(request.input), request.job))
         task.add_done_callback(lambda task: self._end(request, app, task, begun))
         request.state, request.position = "IN_PROGRESS", 0
         request.tell()
@@ -243,9 +247,15 @@ class Queue:
     def _end(self, request: QueuedRequest, app: App, task: asyncio.Task[web.Response], begun: float) -> None:
         self._busy[app] -= 1
         del self._tasks[request]
-        ended = _CANCELLED if request.cancelled else _STOPPED
         request.seconds = task.get_loop().time() - begun
-        self._complete(request, error_response(ended) if task.cancelled() else task.result())
+        if task.cancelled():
+            result = error_response(_CANCELLED if request.cancelled else _STOPPED)
+        elif error := task.exception():  # the answer itself could not be made, such as an error's body that is no JSON
+            _log.error("the embedded server failed at a request for %s", request.endpoint, exc_info=error)
+            result = error_response(ApiFailure(500, f"{type(error).__name__}: {error}"))
+        else:
+            result = task.result()
+        self._complete(request, result)
         self._go_on()
 
     def _end_delay(self, request: QueuedRequest) -> None:

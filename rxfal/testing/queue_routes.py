@@ -1,5 +1,6 @@
 """The queue's URLs: submit, status, its stream, result and cancel, as fal's queue host has them."""
 
+import math
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -156,9 +157,13 @@ def _wants_logs(record: RecordedRequest) -> bool:
 
 def _number(text: str, name: str) -> float:
     try:
-        return float(text)
+        value = float(text)
     except ValueError:
-        raise ApiFailure(400, {"detail": f"{name} is a number, not {text!r}", "error_type": "bad_request"}) from None
+        value = math.nan
+    if not value >= 0:
+        detail = f"{name} must be a number of at least 0, not {text!r}"
+        raise ApiFailure(400, {"detail": detail, "error_type": "bad_request"})
+    return value
 
 
 def _not_allowed(record: RecordedRequest, allowed: str) -> ApiFailure:

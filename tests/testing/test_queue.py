@@ -301,6 +301,40 @@ async def test_a_refused_input_is_422_and_free(server: FalServer, session: aioht
         assert (await response.json())["detail"][0]["loc"] == ["body", "prompt"]
 
 
+async def test_what_an_app_can_not_have_meant_is_500(
+    server: FalServer, session: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+):
+    @server.app("owner/output")
+    async def output(input):
+        return object()
+
+    @server.app("owner/error")
+    async def error(input):
+        raise ApiFailure(503, {"detail": object()})
+
+    @server.app("owner/cancels")
+    async def cancels(input):
+        raise asyncio.CancelledError
+
+    for n, (app, status) in enumerate((("output", 500), ("error", 500), ("cancels", 503))):
+        answer = await submit(session, f"owner/{app}")
+        await server.queue[n].reached("COMPLETED")
+        assert (await ask(session, answer["response_url"]))[0] == status
+    assert "owner/error" in caplog.text
+
+
+async def test_an_app_that_changes_its_input_leaves_the_tests_view_of_it_alone(
+    server: FalServer, session: aiohttp.ClientSession
+):
+    @server.app("owner/app")
+    async def app(input):
+        return input["deep"].pop("n")
+
+    await submit(session, input={"deep": {"n": 1}})
+    await server.queue[0].reached("COMPLETED")
+    assert server.queue[0].input == {"deep": {"n": 1}}
+
+
 async def test_a_queued_request_is_cancelled_at_once(server: FalServer, session: aiohttp.ClientSession):
     begun = False
 
@@ -353,6 +387,26 @@ async def test_cancelling_reaches_the_app_once(server: FalServer, session: aioht
     assert [log["message"] for log in request.logs] == ["cleaning up"]
 
 
+async def test_an_app_may_finish_though_it_was_cancelled(server: FalServer, session: aiohttp.ClientSession):
+    begun = asyncio.Event()
+
+    @server.app("owner/app")
+    async def app(input):
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            return "done all the same"
+
+    answer = await submit(session)
+    await begun.wait()
+    await ask(session, answer["cancel_url"], "PUT")
+    (request,) = server.queue
+    await request.reached("COMPLETED")
+    assert (request.cancelled, request.status, request.error) == (True, 200, None)
+    assert await ask(session, answer["response_url"]) == (200, "done all the same")
+
+
 async def test_a_generator_is_cancelled_too(server: FalServer, session: aiohttp.ClientSession):
     begun, ended = asyncio.Event(), asyncio.Event()
 
@@ -383,8 +437,9 @@ async def test_a_request_that_does_not_start_in_time_is_504(server: FalServer, s
     async with session.get(answer["response_url"]) as response:
         assert (response.status, response.headers["X-Fal-Request-Timeout-Type"]) == (504, "user")
         assert (await response.json())["error_type"] == "request_timeout"
-    async with session.post("/queue/owner/app", headers={"X-Fal-Request-Timeout": "soon"}) as response:
-        assert response.status == 400
+    for wrong in ("soon", "nan", "-1"):
+        async with session.post("/queue/owner/app", headers={"X-Fal-Request-Timeout": wrong}) as response:
+            assert response.status == 400
 
 
 async def test_a_test_can_see_what_was_submitted(server: FalServer, session: aiohttp.ClientSession):
