@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from rxfal.verbs.models import Estimate, Model, Price
     from rxfal.verbs.schemas import ModelSchema
     from rxfal.verbs.storage import UploadProgress, UploadStream
+    from rxfal.verbs.subscribe import QueueStream
+    from rxfal.verbs.updates import Cancellation, Completed, InProgress, Queued, RequestHandle, RequestLog
     from rxfal.wire.config import Config
     from rxfal.wire.sse import ServerSentEvent
 
@@ -47,9 +49,11 @@ if TYPE_CHECKING:
     encode = verbs.encode
     map_concurrent = verbs.map_concurrent
     models = verbs.models
+    queue = verbs.queue
     run = verbs.run
     stream = verbs.stream
     stream_events = verbs.stream_events
+    subscribe = verbs.subscribe
     upload = verbs.upload
     upload_image = verbs.upload_image
 else:
@@ -65,9 +69,11 @@ else:
                 "verbs.encode",
                 "verbs.map_concurrent",
                 "verbs.models",
+                "verbs.queue",
                 "verbs.run",
                 "verbs.stream",
                 "verbs.stream_events",
+                "verbs.subscribe",
                 "verbs.upload",
                 "verbs.upload_image",
             ),
@@ -97,6 +103,8 @@ else:
             "verbs.models": ("Estimate", "Model", "Price"),
             "verbs.schemas": ("ModelSchema",),
             "verbs.storage": ("UploadProgress", "UploadStream"),
+            "verbs.subscribe": ("QueueStream",),
+            "verbs.updates": ("Cancellation", "Completed", "InProgress", "Queued", "RequestHandle", "RequestLog"),
             "wire.config": ("Config",),
             "wire.sse": ("ServerSentEvent",),
         },
@@ -109,7 +117,9 @@ __all__ = [
     "ApiError",
     "BodyTooLargeError",
     "CallbackError",
+    "Cancellation",
     "Client",
+    "Completed",
     "Config",
     "ConnectableStream",
     "CredentialsError",
@@ -123,11 +133,16 @@ __all__ = [
     "FalError",
     "File",
     "GroupedStream",
+    "InProgress",
     "Lifecycle",
     "Mapped",
     "Model",
     "ModelSchema",
     "Price",
+    "QueueStream",
+    "Queued",
+    "RequestHandle",
+    "RequestLog",
     "ResponseInfo",
     "ServerSentEvent",
     "Stream",
@@ -150,10 +165,12 @@ __all__ = [
     "merge",
     "models",
     "operators",
+    "queue",
     "race",
     "run",
     "stream",
     "stream_events",
+    "subscribe",
     "ui",
     "upload",
     "upload_image",

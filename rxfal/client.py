@@ -17,16 +17,26 @@ from rxfal.wire.masking import hidden
 if TYPE_CHECKING:
     from rxfal.verbs.concurrent import ConcurrentVerbs
     from rxfal.verbs.models import Models
+    from rxfal.verbs.queue import Queue
     from rxfal.verbs.run import RunVerbs
     from rxfal.verbs.storage import StorageVerbs
+    from rxfal.verbs.subscribe import SubscribeVerbs
 else:  # most programs only stream
     ConcurrentVerbs = loaded_at_use("rxfal.verbs.concurrent", "ConcurrentVerbs", "map_concurrent")
     RunVerbs = loaded_at_use("rxfal.verbs.run", "RunVerbs", "run")
     StorageVerbs = loaded_at_use("rxfal.verbs.storage", "StorageVerbs", "upload", "upload_image", "download", "encode")
+    SubscribeVerbs = loaded_at_use("rxfal.verbs.subscribe", "SubscribeVerbs", "subscribe")
 
 
-class Verbs(StreamVerbs, RunVerbs, StorageVerbs, ConcurrentVerbs):
+class Verbs(StreamVerbs, RunVerbs, SubscribeVerbs, StorageVerbs, ConcurrentVerbs):
     """All verbs. Each has its signature and docstring in `rxfal.verbs`, grouped with similar ones."""
+
+    @cached_property
+    def queue(self) -> Queue:
+        """Requests in the queue, step by step, for work that outlives the program that submits it."""
+        from rxfal.verbs.queue import Queue  # as above
+
+        return Queue(self._connections)
 
     @cached_property
     def models(self) -> Models:

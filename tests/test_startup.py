@@ -150,7 +150,8 @@ def test_modules_are_attributes_without_an_import_of_their_own():
     assert done.stdout == "rxfal.errors rxfal.operators\n"
 
 
-VERBS = ["download", "encode", "map_concurrent", "run", "stream", "stream_events", "upload", "upload_image"]
+VERBS = ["download", "encode", "map_concurrent", "run", "stream", "stream_events", "subscribe", "upload"]
+VERBS += ["upload_image"]
 
 
 @pytest.mark.parametrize("name", VERBS)
@@ -182,8 +183,13 @@ def test_a_client_of_ones_own_can_go_on_from_a_verb():
 @pytest.mark.parametrize(
     "value",
     [
+        rxfal.Cancellation.OK,
+        rxfal.Completed("r-1", {"n": 1}, (rxfal.RequestLog(message="hi", labels={"a": 1}),), {"inference_time": 0.5}),
+        rxfal.InProgress("r-1"),
         rxfal.Lifecycle.of("1h"),
         rxfal.Mapped(1, 2),
+        rxfal.Queued("r-1", 3),
+        rxfal.RequestHandle.of("me/app", "r-1"),
         rxfal.ServerSentEvent(data="hello"),
         rxfal.Tagged("one", 1),
         rxfal.Uploaded("https://example.com/a", "a", "text/plain", 1),

@@ -21,6 +21,9 @@ from .hops import running_loop
 EXIT_GRACE = 1.0
 """How many seconds the interpreter waits at exit for the background loop to close its connections."""
 
+FAREWELL_GRACE = 5.5
+"""How many more seconds it waits while a `Farewell` is under way, which ends after five at most."""
+
 
 def current_loop() -> asyncio.AbstractEventLoop:
     """Return the loop for a subscription made here and now: the running loop, otherwise the background loop."""
@@ -39,6 +42,11 @@ class _ReaderTask(Protocol):
 def readers_of(loop: asyncio.AbstractEventLoop) -> set[Any]:
     """Return the reader tasks on a loop. They are stored on the loop itself, so they are freed along with it."""
     return loop.__dict__.setdefault("_rxfal_readers", set())
+
+
+def farewells_of(loop: asyncio.AbstractEventLoop) -> set[Any]:
+    """Return the farewells under way on a loop, stored like the readers."""
+    return loop.__dict__.setdefault("_rxfal_farewells", set())
 
 
 def open_streams(loop: asyncio.AbstractEventLoop) -> list[str]:
@@ -113,13 +121,18 @@ class BackgroundLoop:
         return threading.current_thread() is self._thread
 
     def close(self) -> None:
-        """Stop the loop, waiting at most `EXIT_GRACE` seconds. One warning names all streams that were still open."""
+        """Stop the loop, waiting at most `EXIT_GRACE` seconds, and longer for farewells under way.
+
+        One warning names all streams that were still open.
+        """
         self.is_closing = True
         try:
             self.loop.call_soon_threadsafe(self.loop.stop)
         except RuntimeError:  # already closed
             return
         self._thread.join(EXIT_GRACE)
+        if farewells_of(self.loop):
+            self._thread.join(FAREWELL_GRACE)
         left_open = self._left_open
         if left_open is None:  # a callback is blocking the loop
             left_open = open_streams(self.loop)

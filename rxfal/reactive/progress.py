@@ -18,7 +18,9 @@ class ProgressStream(Stream[_Step | _Result], Generic[_Step, _Result]):
     """A Stream whose last item is of a type of its own. Type checkers know it from `await`, `wait()` and `run()`."""
 
     @classmethod
-    def fed_by(cls, read: Callable[[Sink[Any]], Coroutine[Any, Any, None]], *, name: str) -> Self:
+    def fed_by(
+        cls, read: Callable[[Sink[Any]], Coroutine[Any, Any, None]], *, name: str, unused: str | None = None
+    ) -> Self:
         """A cold Stream that is fed by a coroutine, as by `create`. The last item that it emits is the result.
 
         Examples:
@@ -28,7 +30,7 @@ class ProgressStream(Stream[_Step | _Result], Generic[_Step, _Result]):
             >>> ProgressStream.fed_by(read, name="work").run()
             1.0
         """
-        source: Stream[Any] = create(read, name=name)
+        source: Stream[Any] = create(read, name=name, unused=unused)
         return cls(source._subscribe_core, name=name)
 
     async def wait(self) -> _Result:

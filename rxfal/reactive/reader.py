@@ -27,11 +27,31 @@ class Sink(Generic[_T]):
         gate: Closed while the subscriber is full. After each item: `if sink.gate.closed: await sink.gate.wait()`.
     """
 
-    __slots__ = ("gate", "on_next")
+    __slots__ = ("_name", "_scheduler", "gate", "on_next")
 
-    def __init__(self, observer: abc.ObserverBase[_T], gate: DemandGate) -> None:
+    def __init__(self, observer: abc.ObserverBase[_T], scheduler: LoopScheduler, name: str) -> None:
         self.on_next = observer.on_next
-        self.gate = gate
+        self.gate: DemandGate = scheduler.gate
+        self._scheduler = scheduler
+        self._name = name
+
+    def blame(self, callback: str, error: Exception) -> bool:
+        """Treat what a callback raised as its subscriber's bug: report it, and dispose the whole subscription.
+
+        Args:
+            callback: The callback's name.
+            error: What it raised.
+
+        Returns:
+            Whether this was done. It isn't if someone waits for the end of the subscription, who would wait forever.
+        """
+        consumer = self._scheduler.consumer
+        if consumer is None or consumer.is_pulling:
+            return False
+        consumer.dispose()
+        message = f"stream {self._name}: {callback} raised {error!r}, the subscription was disposed"
+        self._scheduler.loop.call_exception_handler({"message": message, "exception": error})
+        return True
 
 
 SLICE = 0.010
@@ -136,7 +156,7 @@ class Reader(abc.DisposableBase, Generic[_T]):
     async def run(self) -> None:
         """Feed the observer. This is the body of the task."""
         try:
-            await self._read(Sink(self._observer, self._scheduler.gate))
+            await self._read(Sink(self._observer, self._scheduler, self._name))
         except asyncio.CancelledError as error:
             if not self.is_disposed:
                 self._cancelled(error)

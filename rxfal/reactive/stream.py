@@ -21,6 +21,7 @@ from .iterate import BUFFER_SIZE, iterate, iterate_blocking, last, last_blocking
 from .observer import ChainObserver, OnCompleted, OnError, OnNext, OutermostObserver, check_callbacks, is_within
 from .reader import Reader, Sink
 from .scheduler import LoopScheduler
+from .unused import watch
 
 _T = TypeVar("_T")
 _T_out = TypeVar("_T_out", covariant=True)
@@ -370,7 +371,9 @@ def from_observable(source: Observable[_T], *, name: str = "stream") -> Stream[_
     return Stream(source._subscribe_core, name=name)  # pyright: ignore[reportPrivateUsage]
 
 
-def create(read: Callable[[Sink[_T]], Coroutine[Any, Any, None]], *, name: str) -> Stream[_T]:
+def create(
+    read: Callable[[Sink[_T]], Coroutine[Any, Any, None]], *, name: str, unused: str | None = None
+) -> Stream[_T]:
     """Create a cold Stream fed by a coroutine: each subscription runs `read(sink)` in its own task.
 
     When the coroutine returns, the subscription completes; when it raises, the subscription ends with `on_error`.
@@ -379,6 +382,8 @@ def create(read: Callable[[Sink[_T]], Coroutine[Any, Any, None]], *, name: str) 
     Args:
         read: Calls `sink.on_next` with each item, and waits for `sink.gate` while the gate is closed.
         name: The stream's name in error reports, and the name of its tasks.
+        unused: What to call the stream if it is never subscribed, for a warning in Python's development mode. If left
+            out, there is no warning.
 
     Returns:
         A Stream that starts the coroutine on its subscription's loop.
@@ -392,8 +397,11 @@ def create(read: Callable[[Sink[_T]], Coroutine[Any, Any, None]], *, name: str) 
         >>> list(create(count, name="count"))
         [0, 1, 2]
     """
+    mark = watch(unused)
 
     def subscribe(observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
+        if mark is not None:
+            mark.is_used = True
         timing = scheduler if isinstance(scheduler, LoopScheduler) else LoopScheduler(current_loop())
         reader = Reader(read, observer, timing, name)
         reader.start()

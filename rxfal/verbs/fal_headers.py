@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Protocol, TypeAlias, cast
 
-from .checks import check_word, checked_text
+from .checks import checked_text
 
 __all__ = ["Kept", "fal_headers", "fal_tags"]
 
@@ -47,7 +47,6 @@ def fal_headers(
     """
     headers: dict[str, str] = {}
     if priority is not None:
-        check_word("priority", priority, "normal", "low")
         headers["X-Fal-Queue-Priority"] = priority
     if start_timeout is not None:
         headers["X-Fal-Request-Timeout"] = _start_timeout(start_timeout)

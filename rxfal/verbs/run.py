@@ -137,4 +137,4 @@ def answered(call: Call, output: Any = None) -> Stream[Any]:
             value = decode(body) if response.is_json else body
         sink.on_next(value)
 
-    return create(read, name=call.name)
+    return create(read, name=call.name, unused=f"run {call.name}")

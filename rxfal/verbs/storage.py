@@ -166,7 +166,7 @@ class StorageVerbs(Connected):
         template = None if to is None else Template(to, len(sources), request_id)
         downloads = Downloads(self._connections().http, sources, template, overwrite=overwrite)
         what = label_of(sources[0]) if len(sources) == 1 else f"download of {len(sources)} files"
-        return DownloadStream.fed_by(downloads.read, name=what)
+        return DownloadStream.fed_by(downloads.read, name=what, unused=what)
 
     def encode(self, file: AnyFile, *, content_type: str | None = None) -> str:
         """A file as a data URI, to send it inside the input. This sends nothing, and reads the whole file at once.
@@ -206,4 +206,5 @@ def _uploading(http: Http, ready: Upload, lifecycle: LifecycleLike) -> UploadStr
 
         sink.on_next(await send(http, ready, headers, moved))
 
-    return UploadStream.fed_by(read, name=f"upload {ready.name}")
+    name = f"upload {ready.name}"
+    return UploadStream.fed_by(read, name=name, unused=name)

@@ -14,7 +14,15 @@ from rxfal.errors import EndpointError
 from rxfal.wire.config import Config
 from rxfal.wire.payload import encode_json
 
-__all__ = ["Endpoint", "backup_of", "encode_query", "may_be_moved", "may_see_credential", "may_take_upload"]
+__all__ = [
+    "Endpoint",
+    "backup_of",
+    "check_request_id",
+    "encode_query",
+    "may_be_moved",
+    "may_see_credential",
+    "may_take_upload",
+]
 
 _NAMESPACES = frozenset({"workflows", "comfy"})
 _FAL_HOSTS = ("fal.ai", "fal.run")
@@ -108,6 +116,11 @@ class Endpoint(NamedTuple):
         url = URL(self.base or config.run_url).joinpath(*own, *more)
         return url.with_query(encode_query(query)) if query else url
 
+    @property
+    def app_id(self) -> str:
+        """The id without its path."""
+        return "/".join(part for part in (self.namespace, self.owner, self.alias) if part)
+
     def stream_url(self, config: Config, *, path: str | None = None, query: Mapping[str, Any] | None = None) -> URL:
         """The address of a stream.
 
@@ -124,6 +137,25 @@ class Endpoint(NamedTuple):
             ending = self.path.rpartition("/")[2] or self.alias
             path = "" if ending == "stream" else "/stream"
         return self.url(config, path=path, query=query)
+
+
+def check_request_id(request_id: str) -> None:
+    """Refuse what can't be the id of a request, or would lead elsewhere in a path.
+
+    Raises:
+        EndpointError: It is not an id.
+
+    Examples:
+        >>> check_request_id("764cabcf-b745-4b3e-ae38-1200304cf45b")
+        >>> check_request_id("../other")
+        Traceback (most recent call last):
+        ...
+        rxfal.errors.EndpointError: a request id is a text of letters, digits and hyphens, not '../other'
+    """
+    if not isinstance(request_id, str) or not _is_segment(request_id):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise EndpointError(
+            f"a request id is a text of letters, digits and hyphens, not {_without_query(str(request_id))}"
+        )
 
 
 def _without_query(text: str) -> str:

@@ -16,14 +16,14 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from rxfal._version import __version__
-from rxfal.errors import DecodeError, StreamTimeoutError, TransportError, in_seconds
+from rxfal.errors import StreamTimeoutError, TransportError, in_seconds
 from rxfal.wire import compressed
 from rxfal.wire.config import Config, address_of
 from rxfal.wire.credentials import Credentials
 from rxfal.wire.deadline import Deadline
 from rxfal.wire.endpoints import backup_of, may_see_credential
 from rxfal.wire.failures import error_from_response
-from rxfal.wire.masking import Secrets, SecretStr, unshown
+from rxfal.wire.masking import SecretStr
 from rxfal.wire.payload import PayloadDecoder
 from rxfal.wire.request import TARGET, Outgoing, Request, redirected, text_of
 from rxfal.wire.response import Response
@@ -52,6 +52,7 @@ class Http:
         self.config = config
         self.credentials = credentials
         self._sessions = Sessions(config.connect_timeout, config.ssl_context)
+        self._finishing: dict[asyncio.Task[Any] | None, LoopSession] = {}
 
     def __repr__(self) -> str:
         return f"Http({self.config!r}, {self.credentials!r})"
@@ -99,7 +100,22 @@ class Http:
 
         Raises what `exchange` does, and `BodyTooLargeError`.
         """
-        return (await self._fetch(request))[0]
+        return (await self.answer(request))[0]
+
+    async def answer(self, request: Request) -> tuple[bytes, Response]:
+        """The same, with the response, for a caller who wants its head too."""
+        seconds = request.timeout or (None if request.stall_timeout else self.config.request_timeout)
+        deadline, attempt = Deadline(seconds), Attempt()
+
+        def late(seconds: float) -> StreamTimeoutError:
+            message = (
+                f"no whole answer came within {in_seconds(seconds)} from {attempt.address}; wait longer with "
+                "request_timeout in Config"
+            )
+            return _timeout(seconds, message, request, attempt)
+
+        once = partial(self._fetch_once, request, deadline, attempt)
+        return await deadline.limit(retried(once, request, deadline, self.config.max_attempts), late)
 
     async def fetch_json(self, request: Request, output: Any = None) -> Any:
         """Send a request and decode its answer as JSON; raises what `fetch` does, and `DecodeError`.
@@ -108,14 +124,11 @@ class Http:
             request: What to send.
             output: As for `PayloadDecoder`.
         """
-        body, secrets = await self._fetch(request)
+        body, response = await self.answer(request)
         try:
-            return PayloadDecoder(output, endpoint=request.endpoint)(body)
-        except DecodeError as error:
-            failure = unshown(error, secrets)
+            return response.decoded(body, PayloadDecoder(output, endpoint=request.endpoint))
         finally:
             del body
-        raise failure  # outside the clause, so that the original with its message does not become its context
 
     async def post_form(self, url: str, form: Mapping[str, str | SecretStr]) -> Any:
         """Send a form without a credential, and decode the answer; raises what `fetch_json` does.
@@ -137,22 +150,7 @@ class Http:
             )
         )
 
-    async def _fetch(self, request: Request) -> tuple[bytes, Secrets]:
-        """The answer, and the secrets that were in the request."""
-        seconds = request.timeout or (None if request.stall_timeout else self.config.request_timeout)
-        deadline, attempt = Deadline(seconds), Attempt()
-
-        def late(seconds: float) -> StreamTimeoutError:
-            message = (
-                f"no whole answer came within {in_seconds(seconds)} from {attempt.address}; wait longer with "
-                "request_timeout in Config"
-            )
-            return _timeout(seconds, message, request, attempt)
-
-        once = partial(self._fetch_once, request, deadline, attempt)
-        return await deadline.limit(retried(once, request, deadline, self.config.max_attempts), late)
-
-    async def _fetch_once(self, request: Request, deadline: Deadline, attempt: Attempt) -> tuple[bytes, Secrets]:
+    async def _fetch_once(self, request: Request, deadline: Deadline, attempt: Attempt) -> tuple[bytes, Response]:
         loop, stall = asyncio.get_running_loop(), request.stall_timeout
         limit = asyncio.timeout(stall)
 
@@ -164,7 +162,7 @@ class Http:
             async with limit:
                 session, response = await self._send(request, deadline, attempt, moved)
                 try:
-                    return await response.read(), response.secrets
+                    return await response.read(), response
                 finally:
                     session.responses.discard(response)
                     response.let_go()
@@ -174,6 +172,45 @@ class Http:
         assert stall is not None
         message = f"{attempt.address} took no bytes, or gave no answer, for {in_seconds(stall)}; try again"
         raise _timeout(stall, message, request, attempt)
+
+    @asynccontextmanager
+    async def finishing(self) -> AsyncGenerator[None]:
+        """While the current task is in the block, whoever closes the client, or its loop, waits for it a little.
+
+        Its requests use the connections that are there now.
+        """
+        task, session = asyncio.current_task(), await self._session()
+        assert task is not None
+        self._finishing[task] = session
+        session.finishing.add(task)
+        try:
+            yield
+        finally:
+            del self._finishing[task]
+            session.finishing.discard(task)
+
+    async def pause(self, seconds: float, endpoint: str) -> None:
+        """Wait, as a request that takes so long.
+
+        Raises:
+            TransportError: The client was closed meanwhile.
+        """
+        session, pause = await self._session(), _Pause()
+        session.hold(pause)
+        try:
+            async with asyncio.timeout(seconds):
+                await pause.closed.wait()
+        except TimeoutError:
+            return
+        finally:
+            session.responses.discard(pause)
+        failure, _ = transport_error(OSError(), endpoint=endpoint, client_closed=True)
+        raise failure
+
+    async def _session(self) -> LoopSession:
+        if self._finishing and (session := self._finishing.get(asyncio.current_task())):
+            return session
+        return await self._sessions.get()
 
     async def aclose(self) -> None:
         """Close all connections. Requests under way end with a `TransportError`."""
@@ -226,7 +263,7 @@ class Http:
         connect_timeout: float | None = None,
     ) -> tuple[LoopSession, Response]:
         attempt.was_sent = False
-        session = await self._sessions.get()
+        session = await self._session()
         outgoing = await self._outgoing(request, session, moved)
         attempt.server = partial(address_of, (outgoing.proxy or outgoing.url).origin(), self.config)
         if logger.isEnabledFor(logging.DEBUG):
@@ -264,7 +301,7 @@ class Http:
                 failure.outcome_unknown = attempt.was_sent
         else:
             if 200 <= response.status < 300:
-                session.responses.add(response)
+                session.hold(response)
                 return session, response
             onward = redirected(request, response.status, response.headers)
             if onward is not None:
@@ -332,6 +369,16 @@ def _completed(headers: Mapping[str, str]) -> CIMultiDict[str]:
     completed = CIMultiDict(_OWN_HEADERS)
     completed.update(headers)
     return completed
+
+
+class _Pause:
+    """A pause between two requests, which ends with the session."""
+
+    def __init__(self) -> None:
+        self.closed = asyncio.Event()
+
+    def close(self) -> None:
+        self.closed.set()
 
 
 def _timeout(seconds: float, message: str, request: Request, attempt: Attempt) -> StreamTimeoutError:

@@ -8,6 +8,7 @@ import io
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from typing import Any
 
 import aiohttp
 from multidict import CIMultiDictProxy
@@ -168,6 +169,24 @@ class Response:
             if body.tell() > self._max_body_size:
                 raise BodyTooLargeError(self._max_body_size, endpoint=self._endpoint)
         return body.getvalue()
+
+    def decoded(self, body: bytes, decode: Callable[[bytes], Any]) -> Any:
+        """The value of a body that was read whole.
+
+        Args:
+            body: The body.
+            decode: A `PayloadDecoder`.
+
+        Raises:
+            DecodeError: It can't be decoded. No secret of the request is in the message.
+        """
+        try:
+            return decode(body)
+        except DecodeError as error:
+            failure = unshown(error, self.secrets)
+        finally:
+            del body
+        raise failure  # outside the clause, so that the original with its message does not become its context
 
     async def beginning(self, seconds: float) -> bytes:
         """As much of an error's body as comes within so many seconds; the status matters more."""

@@ -23,6 +23,7 @@ from rxfal.wire.connector import connector_of_this_loop
 __all__ = ["Attempt", "LoopSession", "Sessions"]
 
 _PATIENCE = 2.0  # seconds that close() waits for the loop of another thread, which may be busy
+_LAST_PATIENCE = 5.0  # seconds that closing a session waits for the tasks that have something to finish with it
 
 
 class _Closes(Protocol):
@@ -64,7 +65,12 @@ def _noting_what_was_sent() -> aiohttp.TraceConfig:
 
 
 class LoopSession:
-    """The session of one loop, with the responses that are open on it."""
+    """The session of one loop, with what is open on it.
+
+    Attributes:
+        responses: The open responses, and whatever else ends with the session.
+        finishing: The tasks that whoever closes the session waits for, a little.
+    """
 
     def __init__(self, connect_timeout: float, ssl_context: ssl.SSLContext | None) -> None:
         self.loop = asyncio.get_running_loop()
@@ -72,6 +78,7 @@ class LoopSession:
         self.keeper: AsyncGeneratorType[None, None] | None = None
         self.ended: asyncio.Event | None = None  # there once someone closes it
         self.responses: set[_Closes] = set()
+        self.finishing: set[asyncio.Task[Any]] = set()
         self._proxies: dict[tuple[str, str | None, int | None], URL | None] = {}
         self.client = aiohttp.ClientSession(
             connector=connector_of_this_loop(ssl_context),
@@ -106,9 +113,16 @@ class LoopSession:
             self._proxies[origin] = None if bypassed else _proxy_of_the_environment(url.scheme)
         return self._proxies[origin]
 
+    def hold(self, response: _Closes) -> None:
+        """Close a response when the session is closed, unless its task is one that is waited for."""
+        if not (self.finishing and asyncio.current_task() in self.finishing):
+            self.responses.add(response)
+
     async def close(self) -> None:
         """Close it, on its own loop. Whoever still reads a response gets an error."""
         self._end_responses()
+        if self.finishing:
+            await asyncio.wait(self.finishing, timeout=_LAST_PATIENCE)
         await self.client.close()
 
     def abandon(self) -> None:
