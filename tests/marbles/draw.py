@@ -26,9 +26,10 @@ operator_fill_color = transparent
 operator_stroke_color = currentColor
 operator_title_color = currentColor
 operator_title_font_family = {monospace}
-operator_title_font_size = 18
+operator_title_font_size = 16
 stream_title_color = currentColor
 stream_title_font_family = {monospace}
+stream_title_font_size = 16
 stream_title_width = {margin}
 minimum_width = {width}
 
@@ -47,8 +48,8 @@ _CANCELLED, _ASKS, _NOTHING = "C", "Q", "E"
 """The letters for `!`, for `?`, and for the last `-` of a line without an end, which swirly would not draw."""
 
 _MONOSPACE = "Menlo, Consolas, monospace"
-_CHARACTER = 10.9
-"""The width of a character of 18 pixels in a fixed-width font, in pixels."""
+_CHARACTER = 9.7
+"""The width of a character of 16 pixels in a fixed-width font, in pixels."""
 
 FRAME, RADIUS = 30, 20
 """How many pixels a second and half a marble take. (They are swirly's defaults.)"""
