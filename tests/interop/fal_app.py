@@ -67,6 +67,14 @@ class Echo(fal.App):
     async def breaks(self, input: Input) -> Output:
         raise RuntimeError("a secret of the app")
 
+    @fal.endpoint("/breaks/stream")
+    async def breaks_midway(self, input: Input) -> StreamingResponse:
+        async def events():
+            yield 'data: "begun"\n\n'
+            raise RuntimeError("a secret of the app")
+
+        return StreamingResponse(events(), media_type="text/event-stream")
+
     @fal.endpoint("/waits")
     async def waits(self, input: Wait, request: Request) -> Output:
         async with cancel_on_disconnect(request):

@@ -130,6 +130,11 @@ async def test_errors(client: rxfal.Client, verb: str, path: str, status: int, s
     assert (caught.value.status, says in str(caught.value)) == (status, True)
 
 
+async def test_a_stream_that_fails_midway_looks_like_one_that_ended(client: rxfal.Client):
+    # Nobody can tell: the app ends the body of its response as it would end a whole one.
+    assert await client.stream(APP, {"prompt": "hi"}, path="breaks/stream").to_list() == ["begun"]
+
+
 async def test_another_method_is_405(client: rxfal.Client):
     with pytest.raises(rxfal.ApiError) as caught:
         await client.run(APP, {"prompt": "hi"}, method="GET")
