@@ -20,15 +20,17 @@ TERMINATED = 128 + signal.SIGTERM
 
 def main() -> NoReturn:
     """Run the command and end the process; the `rxfal` script and `python -m rxfal` call this."""
-    status = run()
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError):  # its reader has gone
-            pass
-    if status in (INTERRUPTED, TERMINATED):
-        # A name look-up that hangs in its thread would delay the interpreter's exit, and Ctrl-C means now.
-        os._exit(status)
+    with _signals():
+        status = _run(None)
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except (OSError, ValueError):  # its reader has gone
+                pass
+        if status in (INTERRUPTED, TERMINATED):
+            _take_leave()
+            # A name look-up that hangs in its thread would delay the interpreter's exit, and Ctrl-C means now.
+            os._exit(status)
     sys.exit(status)
 
 
@@ -53,13 +55,15 @@ def run(args: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def _signals() -> Generator[None]:
-    """SIGINT and SIGTERM raise an exception in the block, so that everything open is closed."""
+    """The first SIGINT or SIGTERM raises an exception in the block, so that all is closed and cancelled in order.
+
+    The second one ends the process, whatever is still to be said to a server.
+    """
     if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
         yield
         return
     # A shell script ignores SIGINT in what it starts with `&`; a server there should end with the script all the same.
-    handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: _terminate}
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    before = {number: signal.signal(number, _end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
@@ -84,5 +88,21 @@ def _run(args: Sequence[str] | None) -> int:
     return 0
 
 
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+def _end(number: int, frame: FrameType | None) -> NoReturn:
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, _leave)
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
     sys.exit(TERMINATED)
+
+
+def _leave(number: int, frame: FrameType | None) -> NoReturn:
+    os._exit(128 + number)
+
+
+def _take_leave() -> None:
+    """Wait, a little, until servers have heard what is to be cancelled."""
+    if "rxfal.reactive.background" in sys.modules:  # else there was no request
+        from rxfal.reactive.background import close_at_exit
+
+        close_at_exit()

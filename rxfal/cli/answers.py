@@ -12,7 +12,7 @@ import rxfal
 from rxfal import operators as ops
 
 from .media import media_in, size_of
-from .printing import on_one_line, on_terminal, write, write_json
+from .printing import on_terminal, say, write, write_json
 
 __all__ = ["Answer", "deliver"]
 
@@ -49,11 +49,6 @@ def deliver(client: rxfal.Client, answer: Answer) -> None:
         if on_terminal():
             _show_pictures(answer.value)
     say(_summary(client, answer))
-
-
-def say(text: str) -> None:
-    """Write a line for people to stderr."""
-    sys.stderr.write(on_one_line(text) + "\n")
 
 
 def _deliver_bytes(answer: Answer) -> None:

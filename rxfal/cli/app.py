@@ -12,7 +12,7 @@ import typer.core
 
 import rxfal
 
-from .commands import about, calls, files, here
+from .commands import about, calls, files, here, queue
 from .options import Debug
 from .printing import on_one_line
 
@@ -22,7 +22,8 @@ PIPE_CLOSED = 141
 """The status that a shell reports for a program that SIGPIPE ended."""
 
 _PANELS = {
-    "Call a model": (calls.run, calls.stream),
+    "Call a model": (calls.run, calls.subscribe, calls.stream),
+    "Work in the queue": (queue.submit, queue.status, queue.result, queue.cancel),
     "Models": (about.models, about.schema, about.price),
     "Files": (files.upload,),
     "On this machine": (here.demo, here.serve),

@@ -13,7 +13,7 @@ from reactivex import Observable
 import rxfal
 from rxfal import operators as ops
 
-from .printing import on_one_line
+from .printing import on_one_line, say
 
 __all__ = ["StatusLine"]
 
@@ -64,8 +64,7 @@ class StatusLine:
     def say(self, text: str) -> None:
         """Print a line that stays."""
         self._erase()
-        sys.stderr.write(on_one_line(text) + "\n")
-        sys.stderr.flush()
+        say(text)
 
     def wait_for(self, stream: Observable[_T], show: Callable[[_T], None] = lambda item: None) -> _T:
         """The last item of a stream. While it runs the line is drawn; `show` is given each item, to say what it means.

@@ -1,10 +1,23 @@
 """The arguments and options that several commands have in common, each spelled once."""
 
+from enum import Enum
 from typing import Annotated, Any
 
 import typer
 
-__all__ = ["App", "Debug", "Fields", "Force", "HelpModel", "Path", "StartTimeout", "Tags"]
+__all__ = [
+    "App",
+    "Debug",
+    "Fields",
+    "Force",
+    "HelpModel",
+    "Logs",
+    "Path",
+    "Priority",
+    "PriorityOption",
+    "StartTimeout",
+    "Tags",
+]
 
 
 def _debug(ctx: typer.Context, wanted: bool) -> None:
@@ -50,3 +63,17 @@ Tags = Annotated[
 """Pairs of name and value."""
 
 HelpModel = Annotated[bool, typer.Option("--help-model", help="Say what the model takes, and send nothing to it.")]
+
+
+class Priority(Enum):
+    """Where in the queue a request goes."""
+
+    NORMAL = "normal"
+    LOW = "low"
+
+
+PriorityOption = Annotated[
+    Priority, typer.Option("--priority", help="With `low`, the requests of all others go first.")
+]
+
+Logs = Annotated[bool, typer.Option("--logs", help="Print what the model logs, too.")]

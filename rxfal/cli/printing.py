@@ -6,7 +6,7 @@ from typing import Any
 
 from .media import shortened
 
-__all__ = ["harmless", "on_one_line", "on_terminal", "write", "write_json"]
+__all__ = ["harmless", "on_one_line", "on_terminal", "say", "write", "write_json"]
 
 _CONTROLS = {code: "�" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 """What a model must not send to a terminal: escape sequences can move the cursor, and do worse."""
@@ -35,6 +35,11 @@ def on_one_line(text: str) -> str:
 def on_terminal() -> bool:
     """Whether the result goes to a terminal, and so to a person."""
     return sys.stdout.isatty()
+
+
+def say(text: str) -> None:
+    """Write a line for people to stderr."""
+    sys.stderr.write(on_one_line(text) + "\n")
 
 
 def write(content: str | bytes) -> None:

@@ -96,7 +96,7 @@ class BackgroundLoop:
         self._thread = threading.Thread(target=self._main, args=(started,), name="rxfal-loop", daemon=True)
         self._thread.start()
         started.result()
-        atexit.register(_close_at_exit)  # registered after other handlers, so it runs before them
+        atexit.register(close_at_exit)  # registered after other handlers, so it runs before them
 
     def _main(self, started: concurrent.futures.Future[None]) -> None:
         runner = asyncio.Runner()
@@ -198,7 +198,8 @@ def foreign_background_loop(what: str) -> asyncio.AbstractEventLoop:
     return background.loop
 
 
-def _close_at_exit() -> None:
+def close_at_exit() -> None:
+    """Close the background loop, if there is one; a program that skips Python's exit handlers calls this itself."""
     if _background is not None:
         _background.close()
 

@@ -44,11 +44,12 @@ class InTerminal:
         return status, written.getvalue().decode()
 
 
-def start(*args: str) -> subprocess.Popen[str]:
+def start(*args: str, stdin: int | None = None) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [*_COMMAND, *args],
         cwd=ROOT,
         env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 import rxfal
-from rxfal.cli.options import App, Debug, Fields, HelpModel, Path, StartTimeout, Tags
+from rxfal.cli.options import App, Debug, Fields, HelpModel, Logs, Path, Priority, PriorityOption, StartTimeout, Tags
 
-__all__ = ["run", "stream"]
+__all__ = ["run", "stream", "subscribe"]
 
 
 def run(
@@ -58,6 +58,70 @@ def run(
             value = line.wait_for(call)
         (info,) = opened
         deliver(client, Answer(endpoint, value, info.request_id, info.billable_units, line.seconds, info.headers))
+
+
+def subscribe(
+    endpoint: Annotated[
+        str | None,
+        typer.Argument(metavar="APP", help="The endpoint, such as fal-ai/any-llm.", show_default=False),
+    ] = None,
+    fields: Fields = None,
+    follow: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REQUEST_ID",
+            help="Submit nothing, but follow this request of APP; or, without APP, that of a file with what "
+            "`rxfal submit` printed, or - for stdin.",
+        ),
+    ] = None,
+    path: Path = "",
+    timeout: Annotated[
+        float | None, typer.Option(min=0.001, metavar="SECONDS", help="Give up, and cancel, after this time.")
+    ] = None,
+    start_timeout: StartTimeout = None,
+    priority: PriorityOption = Priority.NORMAL,
+    tags: Tags = None,
+    logs: Logs = False,
+    help_model: HelpModel = False,
+    debug: Debug = False,
+) -> None:
+    """Call a model through fal's queue, follow it, and print its answer.
+
+    A terminal shows its position, the newest log and the seconds. The answer is printed as by `rxfal run`.
+
+    Ctrl-C cancels the request, and waits a little for fal to say so; a second Ctrl-C leaves at once. With --follow it
+    only stops following.
+
+    rxfal subscribe fal-ai/any-llm -i prompt="a novel about rivers"
+
+    rxfal subscribe fal-ai/any-llm --follow 764cabcf-b745-4b3e-ae38-1200304cf45b
+    """
+    from rxfal.cli import following, inputs
+    from rxfal.cli.handles import handle_of
+    from rxfal.cli.model_help import show as show_model
+
+    if follow is not None:
+        if fields or tags:
+            raise typer.BadParameter("it submits nothing, so it takes no -i and no --tag", param_hint="--follow")
+        handle = handle_of(follow, None) if endpoint is None or follow == "-" else handle_of(endpoint, follow)
+        following.follow(handle, timeout=timeout, show_logs=logs)
+    elif endpoint is None:
+        raise typer.BadParameter("it needs an endpoint, or --follow", param_hint="APP")
+    elif help_model:
+        show_model(endpoint)
+    else:
+        following.subscribe(
+            endpoint,
+            inputs.parse(fields or []),
+            {
+                "path": path,
+                "timeout": timeout,
+                "start_timeout": start_timeout,
+                "priority": priority.value,
+                "tags": dict(tags or []),
+            },
+            show_logs=logs,
+        )
 
 
 class Auth(Enum):
