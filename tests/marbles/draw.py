@@ -36,16 +36,12 @@ minimum_width = {width}
 [styles.C]
 fill_color = hsl(0, 0%, 80%)
 value_font_size = 13
-
-[styles.E]
-fill_color = transparent
-stroke_color = transparent
 """
 LABELS = {"stop": "!"}
 """What marbles show for a symbol, where that isn't the symbol itself."""
 
-_CANCELLED, _ASKS, _NOTHING = "C", "Q", "E"
-"""The letters for `!`, for `?`, and for the last `-` of a line without an end, which swirly would not draw."""
+_CANCELLED, _ASKS = "C", "Q"
+"""The letters for `!` and `?`, since swirly's marbles are letters and digits."""
 
 _MONOSPACE = "Menlo, Consolas, monospace"
 _CHARACTER = 9.7
@@ -72,12 +68,9 @@ def described(diagram: Diagram) -> str:
 
 
 def _stream(line: Line) -> str:
-    drawn = line.drawn
-    if drawn.endswith("-"):
-        drawn = drawn[:-1] + _NOTHING
-    rows = [drawn.replace("!", _CANCELLED).replace("?", _ASKS), f"{_CANCELLED} := stop", f"{_ASKS} := ?"]
-    rows += [f"{_NOTHING} := ", *([f"title = {line.name}"] if line.name else [])]
-    return "\n".join(rows)
+    drawn = line.drawn.replace("!", _CANCELLED).replace("?", _ASKS)
+    title = [f"title = {line.name}"] if line.name else []
+    return "\n".join([drawn, f"{_CANCELLED} := stop", f"{_ASKS} := ?", *title])
 
 
 def finished(svg: str, diagram: Diagram) -> str:

@@ -42,8 +42,7 @@ def _line(stream: list[tuple[float, Element]], start: float) -> Line:
         if _is_arrow(group):
             begin = _time(x - start)
         elif group.find(_SVG + "ellipse") is not None:
-            if label:
-                marks.append(Mark(_time(x - start + RADIUS), LABELS.get(label, label)))
+            marks.append(Mark(_time(x - start + RADIUS), LABELS.get(str(label), str(label))))
         elif strokes:
             marks.append(Mark(_time(x - start + float(strokes[0].get("x2", 0)) / 2), "|#"[len(strokes) - 1]))
         elif label:
