@@ -13,6 +13,9 @@ from collections.abc import Callable
 
 from .clock import clock_of_loop
 
+_NOBODY: frozenset[object] = frozenset()
+"""One for all gates: most stay without holders, and each set of their own would take 216 bytes."""
+
 
 class DemandGate:
     """Open while the consumer wants more; closed while the consumer, or a bounded queue in front of it, is full.
@@ -47,8 +50,8 @@ class DemandGate:
         self._loop = loop
         self._clock = clock_of_loop(loop)
         self._lock = threading.Lock()
-        self._holders: set[object] = set()
-        self._gone: set[object] = set()
+        self._holders: frozenset[object] = _NOBODY
+        self._gone: frozenset[object] = _NOBODY
         self._closed_at = 0.0
         self._waiters: dict[object, asyncio.Future[None]] = {}
         self._listeners: tuple[Callable[[], None], ...] = ()
@@ -62,7 +65,7 @@ class DemandGate:
         with self._lock:
             if holder in self._gone or holder in self._holders:
                 return
-            self._holders.add(holder)
+            self._holders |= {holder}
             if self.closed:
                 return
             self._closed_at = self._clock()
@@ -79,8 +82,8 @@ class DemandGate:
         """
         with self._lock:
             if for_good:
-                self._gone.add(holder)
-            self._holders.discard(holder)
+                self._gone |= {holder}
+            self._holders -= {holder}
             if self._holders or not self.closed:
                 return
             self.paused += self._clock() - self._closed_at

@@ -50,6 +50,7 @@ class SilenceLimit:
         self._task = None
         if self._watchdog is not None:
             self._watchdog.stop()
+            self._watchdog = None  # it refers to this object
 
     async def wait(self, read: Callable[[], Awaitable[_T]]) -> _T:
         """What `read()` gives, within the limit."""

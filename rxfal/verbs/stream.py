@@ -189,6 +189,7 @@ async def _read_events(call: StreamCall, response: Response, sink: Sink[Any], de
                         await turn.look()
             if not chunk:
                 return
+            chunk = data = value = None  # they may be large, and the next chunk may be long in coming
 
 
 async def _read_whole(call: StreamCall, response: Response) -> bytes:

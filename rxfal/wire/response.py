@@ -74,6 +74,8 @@ class Response:
         self.secrets = secrets
         self.status = raw.status
         self.headers: CIMultiDictProxy[str] = raw.headers
+        # aiohttp also keeps them as bytes, as long as the stream is open, and nobody reads those.
+        raw._raw_headers = ()  # pyright: ignore[reportPrivateUsage]
         # Not aiohttp's `content_type`: it also parses the parameters, and fails if they are odd.
         self.content_type = self._first_of("Content-Type") or "application/octet-stream"
         encoding = self._first_of("Content-Encoding")

@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import gc
 import json
 import threading
+import weakref
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from reactivex import operators as rx_ops
 import rxfal
 from rxfal import operators as ops
 from rxfal.testing import ApiFailure, Bytes, Disconnect, FalServer, Pause, Status
+from rxfal.verbs.silence import SilenceLimit
 
 NAMED = Status(headers={"X-Fal-Request-Id": "r-1"})
 FALSY = [0, "", False, None, [], {}]
@@ -117,6 +120,41 @@ async def test_an_event_is_delivered_when_it_arrives(server: FalServer, client: 
             await pauses[event - 1].reached()  # the server holds here, so nothing later can have come
             pauses[event - 1].release()
     assert got == [1, 2, 3]
+
+
+async def test_a_delivered_event_is_not_kept_while_the_next_is_awaited(server: FalServer, client: rxfal.Client) -> None:
+    class Item(BaseModel):
+        n: int
+
+    arrived = asyncio.Queue[weakref.ref[Item]]()
+    server.script("me/slow", [sse({"n": 1}), Pause()])
+    stream = client.stream("me/slow", output=Item)
+    with stream.subscribe(lambda item: arrived.put_nowait(weakref.ref(item))):
+        item = await arrived.get()
+        await asyncio.sleep(0)
+        assert item() is None
+
+
+async def test_a_stream_that_ended_leaves_nothing_to_the_garbage_collector(
+    server: FalServer, client: rxfal.Client
+) -> None:
+    count_app(server)
+    endings: list[weakref.ref[SilenceLimit]] = []
+
+    class Noted(SilenceLimit):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            endings.append(weakref.ref(self))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rxfal.verbs.call.SilenceLimit", Noted)
+        gc.disable()
+        try:
+            await client.stream("me/count")
+            await asyncio.sleep(0)
+            assert [ending() for ending in endings] == [None]
+        finally:
+            gc.enable()
 
 
 async def test_the_last_event_of_a_clean_body_needs_no_blank_line(server: FalServer, client: rxfal.Client) -> None:

@@ -46,6 +46,15 @@ async def test_an_answer_that_is_well_is_not_looked_through_for_secrets(
         assert await make_http(server.url).fetch(request_to(server.url)) == b"body"
 
 
+async def test_an_open_response_has_its_headers_once(make_http: MakeHttp):
+    async with (
+        scripted(replies(answer(b"body", "200 OK", "X-Fal-Request-Id: r-1"))) as server,
+        make_http(server.url).exchange(request_to(server.url)) as response,
+    ):
+        assert response.headers["X-Fal-Request-Id"] == "r-1"
+        assert not response._raw.raw_headers  # aiohttp's second copy
+
+
 async def test_the_key_and_the_user_agent_go_out_and_the_response_comes_back(make_http: MakeHttp):
     async with scripted(
         replies(answer(b"body", "200 OK", "X-Fal-Request-Id: r-1", "Content-Type: Text/Plain; a=b"))
