@@ -259,7 +259,7 @@ async def test_a_server_that_never_answers(attempt: Callable[[rxfal.Client], Any
 
 
 async def test_a_storage_that_never_takes_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rxfal.verbs.storage.STALL_LIMIT", 0.05)
+    monkeypatch.setattr("rxfal.verbs.uploading.STALL_LIMIT", 0.05)
 
     class MutePut(Hostile):
         async def __call__(self, reader: Reader, writer: Writer, head: bytes) -> None:

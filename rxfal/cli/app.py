@@ -24,7 +24,7 @@ PIPE_CLOSED = 141
 _PANELS = {
     "Call a model": (calls.run, calls.subscribe, calls.stream),
     "Work in the queue": (queue.submit, queue.status, queue.result, queue.cancel),
-    "Models": (about.models, about.schema, about.price),
+    "Models": (about.models, about.schema, about.price, about.types),
     "Files": (files.upload,),
     "On this machine": (here.demo, here.serve),
 }

@@ -89,3 +89,26 @@ def keys() -> None:
     assert_type(rxfal.configure(SecretStr("key-id:key-secret"), config=config), rxfal.Client)
     rxfal.Client(lambda: SecretStr("key-id:key-secret"))
     rxfal.Client(access_token=lambda: "token")
+
+
+async def about_models() -> None:
+    async for model in rxfal.models.search("flux", category="text-to-image", limit=3):
+        assert_type(model, rxfal.Model)
+    assert_type(await rxfal.models.schema("fal-ai/x"), rxfal.ModelSchema)
+    price = rxfal.models.price("fal-ai/x").run()
+    assert_type(price, rxfal.Price)
+    assert_type(price.cost(2.5), float)
+    assert_type((await rxfal.models.estimate("fal-ai/x", 10)).total_cost, float)
+
+
+def my_middleware(method: str, url: str, headers: dict[str, str]) -> tuple[str, str, dict[str, str]]:
+    return method, url, headers | {"X-Trace": "1"}
+
+
+async def my_async_middleware(method: str, url: str, headers: dict[str, str]) -> tuple[str, str, dict[str, str]]:
+    return method, url, headers
+
+
+def configured() -> None:
+    rxfal.Config(middleware=my_middleware, max_concurrent=4, validation="require")
+    rxfal.Config(middleware=my_async_middleware, validation="warn")

@@ -1,5 +1,7 @@
 """Commands that say which models there are, what they take and what they cost."""
 
+import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -7,7 +9,7 @@ import typer
 import rxfal
 from rxfal.cli.options import App, Debug
 
-__all__ = ["models", "price", "schema"]
+__all__ = ["models", "price", "schema", "types"]
 
 
 def models(
@@ -82,3 +84,49 @@ def price(
             estimate = client.models.estimate(endpoint, calls).run()
             said |= {"calls": estimate.calls, "total_cost": estimate.total_cost}
     write_json(said)
+
+
+def types(
+    endpoints: Annotated[
+        list[str], typer.Argument(metavar="APP...", help="The endpoints, such as fal-ai/flux/dev.", show_default=False)
+    ],
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="PATH",
+            help="The file to write, or a folder with a file for each.",
+            show_default=False,
+        ),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Write pydantic models of what a model takes and gives: Input and Output.
+
+    A file that exists is replaced. A folder is one that exists, or a path with a slash at its end.
+
+    rxfal types fal-ai/flux/dev -o flux.py
+    """
+    from rxfal.cli.printing import write
+    from rxfal.cli.typed_models import check_generator, file_name, source, write_whole
+
+    is_folder = output is not None and (Path(output).is_dir() or output.endswith((os.sep, "/")))
+    if len(endpoints) > 1 and not is_folder:
+        raise typer.BadParameter("name a folder for several endpoints, such as -o models/", param_hint="-o")
+    names = [file_name(endpoint) for endpoint in endpoints]
+    if is_folder and (twice := next((name for name in names if names.count(name) > 1), None)):
+        raise typer.BadParameter(
+            f"two of them would be {twice}; write one of them to a file of its own", param_hint="APP"
+        )
+    check_generator()
+    with rxfal.Client() as client:
+        made = {endpoint: source(client.models.schema(endpoint).run()) for endpoint in endpoints}
+    if output is None:
+        write(made[endpoints[0]])
+        return
+    path = Path(output)
+    if is_folder:
+        path.mkdir(parents=True, exist_ok=True)
+    for endpoint, text in made.items():
+        write_whole(path / file_name(endpoint) if is_folder else path, text)
