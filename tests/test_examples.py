@@ -41,8 +41,8 @@ def _lines(process: subprocess.Popen[str]) -> list[str]:
     return output.splitlines()
 
 
-def test_there_are_five_short_ones() -> None:
-    assert [example.name[:2] for example in _EXAMPLES] == ["01", "02", "03", "04", "05"]
+def test_they_are_numbered_and_short() -> None:
+    assert [example.name[:2] for example in _EXAMPLES] == [f"{number:02}" for number in range(1, len(_EXAMPLES) + 1)]
     assert [example.name for example in _EXAMPLES if len(example.read_text().splitlines()) > 40] == []
 
 
@@ -82,3 +82,11 @@ def test_the_plain_script_prints_typed_events_and_what_was_refused(started: dict
     assert [int(line.split()[0]) for line in (*events, last)] == list(range(1, len(events) + 2))
     assert again.endswith(last.split(maxsplit=1)[1].strip("'"))
     assert refused == "refused: Field required"
+
+
+def test_files_go_up_and_come_down(started: dict[str, subprocess.Popen[str]]) -> None:
+    lines = _lines(started["06_files"])
+    assert [line.split()[0] for line in lines if line.startswith("sent")] == ["sent"] * 5
+    assert lines[4] == "sent 100%"
+    assert lines[5].startswith("it is at http")
+    assert lines[-1] == "saved 0.png, image/png"

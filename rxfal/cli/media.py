@@ -1,13 +1,12 @@
 """Files inside events: data URIs of pictures and sounds, and their sizes for a terminal."""
 
-import base64
-import binascii
 import re
 from typing import Any, NamedTuple, cast
 
+from rxfal.verbs.data_uris import DataUri
+
 __all__ = ["Media", "data_of", "media_in", "shortened", "size_of"]
 
-_DATA_URI = re.compile(r"data:([\w.+-]+/[\w.+-]+)(?:;[\w.+-]+=[^;,]*)*;base64,")
 _BASE64 = r"[A-Za-z0-9+/\\_-]"
 # The look-behind makes a match begin at the first character of a run, which keeps the time linear.
 _LONG_BASE64 = re.compile(f"(?<!{_BASE64}){_BASE64}{{1000,}}={{0,2}}")
@@ -48,10 +47,10 @@ def media_in(event: Any) -> list[Media]:
         elif isinstance(value, list):
             items = enumerate(cast(list[Any], value))
             waiting += reversed([(f"{place}[{index}]", item) for index, item in items])
-        elif isinstance(value, str) and (head := _DATA_URI.match(value)):
+        elif isinstance(value, str) and (uri := DataUri.find(value, with_type=True)) is not None:
             data = data_of(value)
             if data is not None:
-                found.append(Media(place, head[1], data))
+                found.append(Media(place, uri.content_type, data))
     return found
 
 
@@ -62,10 +61,10 @@ def data_of(uri: str) -> bytes | None:
         >>> data_of("data:image/png;base64,iVBORw==")
         b'\x89PNG'
     """
-    head = _DATA_URI.match(uri)
+    found = DataUri.find(uri, with_type=True)
     try:
-        return base64.b64decode(uri[head.end() :], validate=True) if head else None
-    except binascii.Error:
+        return found.decode() if found is not None and found.is_base64 else None
+    except ValueError:
         return None
 
 

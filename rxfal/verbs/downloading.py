@@ -148,14 +148,14 @@ class _Places:
     """The places of one subscription's files: no two files get the same."""
 
     def __init__(self) -> None:
-        self._taken: set[Path] = set()
+        self._taken: set[str] = set()
 
     def take(self, wished: Path) -> Path:
         path, number = wished, 1
-        while path in self._taken:
+        while str(path).casefold() in self._taken:  # some file systems take Cat.png and cat.png for one name
             number += 1
             path = numbered(wished, number)
-        self._taken.add(path)
+        self._taken.add(str(path).casefold())
         return path
 
 

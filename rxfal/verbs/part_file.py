@@ -6,6 +6,8 @@ import errno
 import os
 import secrets
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,9 +21,9 @@ def check_that_it_is_free(path: Path) -> None:
 
 
 class PartFile:
-    """The file while it is not whole yet. Every method but `write` takes little time.
+    """The file while it is not whole yet. Every method but `write` takes little time, however large the file is.
 
-    `write` may be under way on another thread when `discard` is called, which waits for it.
+    `write` may be under way on another thread when `discard` is called.
 
     Args:
         path: Its place. Missing folders are made.
@@ -43,6 +45,7 @@ class PartFile:
         self.path = path
         self._overwrite = overwrite
         self._lock = threading.Lock()
+        self._is_wanted = True
         self._made: list[Path] = []
         self._part = path.with_name(f".{path.name[:50]}.{secrets.token_hex(4)}.part")
         try:
@@ -55,7 +58,7 @@ class PartFile:
     def write(self, data: bytes | bytearray) -> None:
         """Append to it. This takes as long as the disk does."""
         with self._lock, memoryview(data) as left:
-            while left and not self._file.closed:
+            while left and self._is_wanted:
                 left = left[self._file.write(left) :]
 
     def restart(self) -> None:
@@ -71,15 +74,23 @@ class PartFile:
             FileExistsError: Its place was taken in the meantime.
             OSError: It could not be put there.
         """
-        with self._lock:
-            self._file.close()
-            if self._overwrite:
-                self._part.replace(self.path)
-            elif os.name == "nt":
-                self._part.rename(self.path)  # which takes no place that is taken there
-            else:
-                self._link()
-            self._made.clear()
+        self._file.close()
+        if self._overwrite:
+            self._replace()
+        elif os.name == "nt":
+            self._part.rename(self.path)  # which takes no place that is taken there
+        else:
+            self._link()
+        self._is_wanted = False
+
+    def _replace(self) -> None:
+        old = None
+        if os.name != "nt":  # there an open file can't be replaced
+            with suppress(OSError):
+                old = self.path.open("rb")
+        self._part.replace(self.path)
+        if old is not None:
+            _elsewhere(old.close)  # only now its blocks are freed
 
     def _link(self) -> None:
         try:
@@ -94,11 +105,19 @@ class PartFile:
             self._part.unlink()
 
     def discard(self) -> None:
-        """Leave nothing behind; what was finished stays."""
+        """Leave nothing behind, unless it was finished."""
+        if not self._is_wanted:
+            return
+        self._is_wanted = False
+        if os.name == "nt":  # there an open file can't be removed
+            self._close()
+        self._part.unlink(missing_ok=True)
+        self._remove_folders()
+        _elsewhere(self._close)  # which waits for a `write`, and frees the blocks
+
+    def _close(self) -> None:
         with self._lock:
             self._file.close()
-            self._part.unlink(missing_ok=True)
-            self._remove_folders()
 
     def _make_folders(self, folder: Path) -> None:
         missing: list[Path] = []
@@ -118,3 +137,11 @@ class PartFile:
                 self._made.pop().rmdir()
             except OSError:  # there is something in it by now
                 return
+
+
+def _elsewhere(work: Callable[[], None]) -> None:
+    """Do it on a thread of its own: a file system may take long to free blocks, and an event loop would stand still."""
+    try:
+        threading.Thread(target=work, name="rxfal-close", daemon=True).start()
+    except RuntimeError:  # the interpreter is about to end
+        work()

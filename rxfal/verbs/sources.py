@@ -14,6 +14,7 @@ from rxfal.wire.payload import is_model
 from rxfal.wire.request import exact_url
 
 from .data_uris import DataUri
+from .updates import Completed
 
 __all__ = ["Remote", "Source", "label_of", "sources_in"]
 
@@ -56,15 +57,16 @@ def sources_in(source: Any) -> tuple[list[Source], str | None]:
         return [_checked(source)], None
     if source is None or isinstance(source, (bytes, bytearray, int, float)):
         raise TypeError(f"source is a URL, a data: URI, or a result that holds some, not {type(source).__name__}")
-    request_id: Any = getattr(source, "request_id", None)
-    if hasattr(source, "output") and hasattr(source, "request_id"):  # a `Completed`; its logs may name addresses too
-        source = source.output
+    request_id = None
+    if isinstance(source, Completed):
+        done = cast("Completed[Any]", source)
+        request_id, source = done.request_id, done.output  # its logs may name addresses too
         if isinstance(source, str):
             return [_checked(source)], request_id
     found = [_checked(text) for text in _texts_in(source)]
     if not found:
         raise ValueError("the result holds no file: no field `url` with a URL, and no data: URI")
-    return found, request_id if isinstance(request_id, str) else None
+    return found, request_id
 
 
 def label_of(source: Source) -> str:

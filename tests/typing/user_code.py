@@ -112,3 +112,20 @@ async def my_async_middleware(method: str, url: str, headers: dict[str, str]) ->
 def configured() -> None:
     rxfal.Config(middleware=my_middleware, max_concurrent=4, validation="require")
     rxfal.Config(middleware=my_async_middleware, validation="warn")
+
+
+async def files() -> None:
+    upload = rxfal.upload("cat.png", lifecycle="1h")
+    assert_type(await upload, rxfal.Uploaded)
+    assert_type(await upload.wait(), rxfal.Uploaded)
+    assert_type(upload.run(), rxfal.Uploaded)
+    async for step in upload:
+        assert_type(step, rxfal.UploadProgress | rxfal.Uploaded)
+    download = rxfal.download(upload.run(), "out/", overwrite=True)
+    assert_type(await download, rxfal.Downloaded)
+    assert_type((await download).data, bytes | None)
+    async for item in download:
+        assert_type(item, rxfal.DownloadProgress | rxfal.Downloaded)
+    async for size in download.map(lambda item: item.received if isinstance(item, rxfal.DownloadProgress) else 0):
+        assert_type(size, int)
+    assert_type(rxfal.encode(b"x"), str)

@@ -4,6 +4,8 @@ import asyncio
 import gc
 import os
 import re
+import subprocess
+import sys
 import threading
 import tracemalloc
 from collections.abc import AsyncIterator
@@ -21,6 +23,7 @@ from rxfal.reactive.iterate import iterate
 from rxfal.testing import FalServer
 from rxfal.verbs import part_file
 from rxfal.verbs.downloading import Downloaded, DownloadProgress
+from rxfal.verbs.updates import Completed
 from rxfal.wire import receiving
 from rxfal.wire.config import Config
 from tests.hidden import assert_hidden
@@ -175,12 +178,15 @@ async def test_files_with_the_same_name_are_numbered(client: Client, tmp_path: P
     assert (tmp_path / "cat-2.png").read_bytes() == b"two"
 
 
-async def test_a_completed_gives_its_id_to_the_template(client: Client, tmp_path: Path) -> None:
-    @dataclass
-    class Completed:
-        request_id: str
-        output: Any
+async def test_names_that_differ_in_case_alone_are_the_same_to_some_file_systems(
+    client: Client, tmp_path: Path
+) -> None:
+    result = [{"url": await stored(client, b"x", "Cat.png")}, {"url": await stored(client, b"x", "cat.PNG")}]
+    await client.download(result, tmp_path)
+    assert everything(tmp_path) == ["Cat.png", "cat-2.PNG"]
 
+
+async def test_a_completed_gives_its_id_to_the_template(client: Client, tmp_path: Path) -> None:
     done = Completed("abc-123", {"images": [{"url": await stored(client, b"x")}]})
     downloaded = await client.download(done, f"{tmp_path}/{{request_id}}/{{index}}{{ext}}")
     assert downloaded.path == tmp_path / "abc-123" / "0.png"
@@ -606,6 +612,25 @@ async def test_a_signature_is_shown_by_no_error(alone: Client) -> None:
     assert_hidden(caught.value, signature, "a%2Flong%2Bsignature-0123456789")
 
 
+# Never subscribed
+
+
+@pytest.mark.parametrize("verb", ["upload", "download"])
+def test_in_development_mode_a_file_that_nobody_subscribed_to_is_warned_of(verb: str) -> None:
+    program = """
+import rxfal, sys
+client = rxfal.Client("key")
+getattr(client, sys.argv[1])({"upload": b"x", "download": "https://h/cat.png?sig=secret"}[sys.argv[1]])
+"""
+    warned, quiet = (
+        subprocess.run([sys.executable, *mode, "-c", program, verb], capture_output=True, text=True, timeout=60).stderr
+        for mode in (["-X", "dev"], [])
+    )
+    what = {"upload": "upload file.bin", "download": "download of https://h/cat.png"}[verb]
+    assert f"RuntimeWarning: {what} was never subscribed, so nothing was sent" in warned
+    assert quiet == ""
+
+
 # Silence and the subscriber
 
 
@@ -649,12 +674,13 @@ async def test_disposing_while_the_disk_is_written_leaves_nothing_behind(
 ) -> None:
     real = part_file.PartFile.write
     writing, loop = asyncio.Event(), asyncio.get_running_loop()
-    go_on = threading.Event()
+    go_on, written = threading.Event(), list[bool]()
 
     def write(self: part_file.PartFile, data: bytes) -> None:
         loop.call_soon_threadsafe(writing.set)
         go_on.wait(5)
         real(self, data)
+        written.append(not self._is_wanted)
 
     monkeypatch.setattr(part_file.PartFile, "write", write)
     async with scripted(replies(answer(bytes(3 * MIB)))) as server:
@@ -666,9 +692,10 @@ async def test_disposing_while_the_disk_is_written_leaves_nothing_behind(
         for _ in range(5):
             await asyncio.sleep(0)
         assert everything(tmp_path) == []
-        go_on.set()  # the thread finds the file closed
+        go_on.set()  # the thread finds that nobody wants the rest
     await loop.shutdown_default_executor()
     assert everything(tmp_path) == []
+    assert written == [True]
 
 
 async def test_the_disk_is_not_written_by_the_loops_thread(

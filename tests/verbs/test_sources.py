@@ -10,6 +10,7 @@ from yarl import URL
 from rxfal.verbs.data_uris import DataUri
 from rxfal.verbs.inputs import Uploaded
 from rxfal.verbs.sources import Remote, Source, label_of, sources_in
+from rxfal.verbs.updates import Completed, RequestLog
 
 A, B = "https://v3.fal.media/files/a.png?sig=x%2Fy", "http://127.0.0.1:8600/b"
 PNG = "data:image/png;base64,iVBORw=="
@@ -19,26 +20,25 @@ def texts(source: Any) -> list[str]:
     return [found.text for found in sources_in(source)[0]]
 
 
-def url_of(source: Source) -> URL:
-    assert isinstance(source, Remote)
-    return source.url
-
-
 class Image(pydantic.BaseModel):
     url: str
     width: int = 1
 
 
+@dataclass
+class Chosen:
+    best: Image
+    rest: Any
+
+
+def url_of(source: Source) -> URL:
+    assert isinstance(source, Remote)
+    return source.url
+
+
 class Output(pydantic.BaseModel):
     images: list[Image]
     thumbnail: pydantic.HttpUrl | None = pydantic.Field(default=None, alias="url")
-
-
-@dataclass
-class Completed:
-    request_id: str
-    output: Any
-    logs: Any = ({"url": "https://log"},)
 
 
 def test_a_url_stays_as_it_is() -> None:
@@ -62,7 +62,7 @@ def test_a_url_stays_as_it_is() -> None:
         (Output.model_validate({"images": [{"url": A}], "url": B}), [A, B]),
         (Output(images=[Image(url=A)]), [A]),
         (Uploaded(A, "a.png", "image/png", 5), [A]),
-        ({"x": Completed("r", None), "url": B}, ["https://log", B]),
+        (Chosen(Image(url=A), {"url": B}), [A, B]),
     ],
 )
 def test_a_result_is_searched_for_its_files_in_order(result: Any, found: list[str]) -> None:
@@ -70,7 +70,8 @@ def test_a_result_is_searched_for_its_files_in_order(result: Any, found: list[st
 
 
 def test_of_a_completed_the_output_counts_and_its_id_is_known() -> None:
-    sources, request_id = sources_in(Completed("r1", {"images": [{"url": A}]}))
+    logs = (RequestLog(message=f"{PNG}", level="INFO", source="USER", timestamp="now"),)
+    sources, request_id = sources_in(Completed("r1", {"images": [{"url": A}]}, logs, metrics={"url": B}))
     assert ([found.text for found in sources], request_id) == ([A], "r1")
     assert texts(Completed("r1", A)) == [A]
     assert texts(Completed("r1", Output(images=[Image(url=B)]))) == [B]
