@@ -239,9 +239,9 @@ class Queue:
         assert self._loop is not None
         begun = self._loop.time()
         self._busy[app] += 1
+        request.state, request.position = "IN_PROGRESS", 0
         task = self._tasks[request] = self._loop.create_task(answer(app, deepcopy(request.input), request.job))
         task.add_done_callback(lambda task: self._end(request, app, task, begun))
-        request.state, request.position = "IN_PROGRESS", 0
         request.tell()
 
     def _end(self, request: QueuedRequest, app: App, task: asyncio.Task[web.Response], begun: float) -> None:

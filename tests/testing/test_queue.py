@@ -31,6 +31,7 @@ async def status_events(response: aiohttp.ClientResponse) -> AsyncIterator[Any]:
             yield json.loads(line.removeprefix(b"data: "))
 
 
+@pytest.mark.every_loop
 async def test_a_request_goes_through_the_queue(server: FalServer, session: aiohttp.ClientSession):
     begun, go_on = asyncio.Event(), asyncio.Event()
 
@@ -233,6 +234,7 @@ async def test_low_priority_waits_behind_all_others(server: FalServer, session: 
     assert order == ["b", "d", "a", "c"]
 
 
+@pytest.mark.every_loop
 async def test_requests_stay_queued_for_the_delay():
     async with FalServer(require_key=False, queue_delay=0.05) as server, aiohttp.ClientSession(server.url) as session:
 
@@ -359,6 +361,7 @@ async def test_a_queued_request_is_cancelled_at_once(server: FalServer, session:
     assert begun
 
 
+@pytest.mark.every_loop
 async def test_cancelling_reaches_the_app_once(server: FalServer, session: aiohttp.ClientSession):
     begun, told, let_go = asyncio.Event(), 0, asyncio.Event()
 
@@ -521,6 +524,7 @@ async def test_a_binary_result_has_its_type(server: FalServer, session: aiohttp.
 # The status stream
 
 
+@pytest.mark.every_loop
 async def test_the_status_stream_tells_each_change_and_each_log_once(server: FalServer, session: aiohttp.ClientSession):
     go_on = asyncio.Event()
 
@@ -667,6 +671,7 @@ async def test_each_queue_url_can_be_scripted(server: FalServer, session: aiohtt
     assert (await ask(session, answer["response_url"])) == (200, 1)
 
 
+@pytest.mark.every_loop
 async def test_the_servers_end_ends_what_is_queued_and_what_runs():
     ended = False
     async with asyncio.timeout(20), aiohttp.ClientSession() as session:
