@@ -1,24 +1,20 @@
 """FalServer: a real HTTP server on loopback that speaks fal's protocol, for tests and development.
 
-How it starts and stops, and what a test can ask and register. It imports nothing from the rest of rxfal but the wire's
-configuration; only `client()` imports the client, when it is called.
+What a test can ask and register. It imports nothing from the rest of rxfal but the wire's configuration; only
+`client()` imports the client, when it is called.
 """
 
-import asyncio
-import concurrent.futures
 import inspect
-import threading
 from collections.abc import AsyncIterable, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
-
-from aiohttp import web
 
 from rxfal.wire.config import Config
 
 from .access import Access
 from .apps import App, Handler
 from .journal import Journal, RecordedRequest
+from .listener import SHUTDOWN_SECONDS, Listener, LoopThread
 from .models import built_in
 from .queue import Queue, QueuedRequest
 from .rest import Rest, StoredFile
@@ -32,11 +28,6 @@ __all__ = ["FalServer"]
 
 _H = TypeVar("_H", bound=Handler)
 _S = TypeVar("_S", bound=Callable[[RecordedRequest], AsyncIterable[Step]])
-
-_BACKLOG = 4096
-"""Connections that may wait to be accepted, so that a thousand clients can start at once without retransmissions."""
-_SHUTDOWN_SECONDS = 2.0
-"""How long cancelled handlers may take to end."""
 
 
 class FalServer:
@@ -84,21 +75,18 @@ class FalServer:
         self.host = host
         self.key = key
         self.pace = pace
-        self._wanted_port = port
-        self._port: int | None = None
         self._journal = Journal()
         self._access = Access(key, required=require_key)
         self._rest = Rest(self._access, lambda: self.url)
         self._queue = Queue(queue_delay)
         self._routes = Routes(self._access, self._rest, self._queue, self._journal, lambda: self.url)
-        self._runner: web.ServerRunner | None = None
-        self._thread: threading.Thread | None = None
-        self._stop_thread: Callable[[], object] = lambda: None
+        self._listener = Listener(self._routes.handle, host, port)
+        self._thread = LoopThread(self._listener.start, self._stop)
         if models:
             self.add_models()
 
     def __repr__(self) -> str:
-        return f"<FalServer {f'at {self.url}' if self._port else 'not running'}>"
+        return f"<FalServer {f'at {self.url}' if self._listener.port else 'not running'}>"
 
     # What a test asks
 
@@ -110,9 +98,10 @@ class FalServer:
     @property
     def port(self) -> int:
         """The port; RuntimeError while the server is not running."""
-        if self._port is None:
+        port = self._listener.port
+        if port is None:
             raise RuntimeError("the server is not running; enter it first: `with FalServer() as server:`")
-        return self._port
+        return port
 
     @property
     def requests(self) -> list[RecordedRequest]:
@@ -173,8 +162,7 @@ class FalServer:
     @property
     def open_connections(self) -> int:
         """How many connections are open now, idle ones included."""
-        server = self._runner.server if self._runner else None
-        return len(server.connections) if server else 0
+        return len(self._listener.connections)
 
     def config(self, **settings: Any) -> Config:
         """A `Config` that points at this server; `settings` are further fields of it."""
@@ -301,7 +289,7 @@ class FalServer:
     # Life
 
     async def __aenter__(self) -> Self:
-        await self._start()
+        await self._listener.start()
         return self
 
     async def __aexit__(
@@ -310,74 +298,17 @@ class FalServer:
         await self._stop()
 
     def __enter__(self) -> Self:
-        if self._thread is not None or self._runner is not None:
+        if self._listener.is_running:
             raise RuntimeError("the server is already running")
-        started: concurrent.futures.Future[None] = concurrent.futures.Future()
-        self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._live(started)), name="rxfal-test-server", daemon=True
-        )
         self._thread.start()
-        try:
-            started.result()
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        thread, self._thread = self._thread, None
-        self._stop_thread()
-        if thread is not None:
-            thread.join()
-
-    async def _live(self, started: concurrent.futures.Future[None]) -> None:
-        loop = asyncio.get_running_loop()
-        stopped = asyncio.Event()
-        self._stop_thread = lambda: None if loop.is_closed() else loop.call_soon_threadsafe(stopped.set)
-        try:
-            await self._start()
-        except BaseException as error:
-            started.set_exception(error)
-            return
-        started.set_result(None)
-        try:
-            await stopped.wait()
-        finally:
-            await self._stop()
-
-    async def _start(self) -> None:
-        if self._runner is not None:
-            raise RuntimeError("the server is already running")
-        # Dropping the connection cancels the work on fal's servers, and so it does here.
-        server = web.Server(self._routes.handle, handler_cancellation=True, access_log=None)
-        self._runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_SECONDS)
-        try:
-            await self._runner.setup()
-            site = web.TCPSite(self._runner, self.host, self._wanted_port, backlog=_BACKLOG)
-            await site.start()
-            self._port = site.port
-        except BaseException:
-            await self._runner.cleanup()
-            self._runner = None
-            raise
+        self._thread.stop()
 
     async def _stop(self) -> None:
-        runner, self._runner, self._port = self._runner, None, None
-        if runner is None or runner.server is None:
-            return
-        for site in runner.sites:
-            await site.stop()
-        transports = [protocol.transport for protocol in runner.server.connections if protocol.transport]
-        handlers = list(self._routes.running)
-        for handler in handlers:
-            handler.cancel()
-        if handlers:
-            await asyncio.wait(handlers, timeout=_SHUTDOWN_SECONDS)
-        await runner.cleanup()
-        await self._queue.stop(_SHUTDOWN_SECONDS)  # last: nothing more can be submitted now
-        for transport in transports:
-            transport.abort()  # closing waits for a reader that may never read the rest
-        await asyncio.sleep(0)  # the transports close their sockets in the loop's next turn
+        await self._listener.stop(self._routes.running)
+        await self._queue.stop(SHUTDOWN_SECONDS)  # behind it: nothing more can be submitted now
         self._rest.close()

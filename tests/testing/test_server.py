@@ -78,7 +78,7 @@ async def test_config_and_client_point_at_the_server(server: FalServer):
 
 
 async def test_it_ends_at_once_while_streams_are_open(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("rxfal.testing.server._SHUTDOWN_SECONDS", 3600.0)  # nothing may need the last resort
+    monkeypatch.setattr("rxfal.testing.listener.SHUTDOWN_SECONDS", 3600.0)  # nothing may need the last resort
     ended = 0
     async with asyncio.timeout(20), aiohttp.ClientSession() as session:
         async with FalServer(require_key=False) as server:

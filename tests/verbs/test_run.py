@@ -380,11 +380,10 @@ async def test_without_a_connection_the_outcome_is_known(no_waiting: None):
 async def test_a_kept_connection_that_the_server_closed_costs_nothing(server: FalServer, client: rxfal.Client):
     echo(server)
     await client.run("me/app")
-    runner: Any = server._runner  # pyright: ignore[reportPrivateUsage]
     for _ in range(3):
         # The server closes the kept connection, and this loop has not seen it when the next request is sent.
-        for protocol in runner.server.connections:
-            protocol.transport.abort()
+        for connection in server._listener.connections:
+            connection.abort()
         assert await client.run("me/app") == {"got": {}}
     assert len(server.requests) == 4
 
