@@ -70,7 +70,7 @@ CHAINS: dict[str, Chain] = {
     "text": lambda source: source.pipe(ops.map(lambda n: {"output": "a" * n}), ops.text()),
     "throttle_latest": lambda source: source.pipe(ops.throttle_latest(2.5)),
     "timeout": lambda source: source.pipe(ops.timeout(3)),
-    "timeout, the other one": lambda source: ops.timeout(1, source, Elsewhere())(rxfal.from_observable(rx.never())),
+    "timeout, the other one": lambda source: ops.timeout(1, source)(rxfal.from_observable(rx.never())),
     "timeout, elsewhere": lambda source: source.pipe(ops.timeout(3, scheduler=Elsewhere())),
 }
 

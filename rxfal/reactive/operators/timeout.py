@@ -55,7 +55,8 @@ def timeout(
     Args:
         duetime: The longest silence, in seconds or as a `timedelta`; or an absolute `datetime`.
         other: An Observable or a future to switch to. By default, the stream ends with the error.
-        scheduler: Runs the timer. By default, the subscription's scheduler, otherwise an event loop; never a thread.
+        scheduler: Runs the timer, and then `other`. By default, the subscription's scheduler, otherwise an event loop;
+            never a thread.
 
     Returns:
         An operator.
@@ -91,7 +92,7 @@ def timeout(
             def expire(*_: Any) -> None:
                 if not limited.is_stopped:
                     limited.dispose()
-                    current.disposable = successor.subscribe(observer, scheduler=scheduler_ or timing)
+                    current.disposable = successor.subscribe(observer, scheduler=timing)
 
             if isinstance(duetime, datetime):
                 limited = OperatorObserver[_T](observer)
