@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from rxfal.testing import FalServer
+
 _ROOT = Path(__file__).parent.parent
 _EXAMPLES = sorted(_ROOT.glob("examples/[0-9]*.py"))
 
@@ -90,3 +92,25 @@ def test_files_go_up_and_come_down(started: dict[str, subprocess.Popen[str]]) ->
     assert lines[4] == "sent 100%"
     assert lines[5].startswith("it is at http")
     assert lines[-1] == "saved 0.png, image/png"
+
+
+def test_the_budget_stops_the_program(started: dict[str, subprocess.Popen[str]]) -> None:
+    price, *calls, end = _lines(started["07_costs"])
+    assert price.startswith("0.003 USD a unit (megapixels); 100 calls: about 0.30")
+    assert len(calls) == 4
+    assert end == "that is enough"
+
+
+def test_a_typed_model_goes_in_and_comes_out(started: dict[str, subprocess.Popen[str]]) -> None:
+    assert _lines(started["08_typed_models"]) == [
+        "64 x 64, image/png",
+        "not sent: Input should be less than or equal to 512",
+    ]
+
+
+def test_the_module_with_the_models_is_what_rxfal_types_writes() -> None:
+    from rxfal.cli.typed_models import source
+
+    with FalServer(models=True) as server, server.client() as client:
+        made = source(client.models.schema("fal-ai/fast-julia").run())
+    assert (_ROOT / "examples" / "fast_julia.py").read_text() == made

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 import rxfal
-from rxfal.testing import FalServer
+from rxfal.testing import FalServer, Job
 
 
 class Proxy:
@@ -33,9 +33,10 @@ class Proxy:
                 request.method, target, headers={**passed, "Authorization": f"Key {self.key}"}, data=body or None
             ) as answer,
         ):
-            response = web.StreamResponse(
-                status=answer.status, headers={"Content-Type": answer.headers["Content-Type"]}
-            )
+            back = {
+                name: value for name, value in answer.headers.items() if name.lower().startswith(("content-type", "x-"))
+            }
+            response = web.StreamResponse(status=answer.status, headers=back)
             await response.prepare(request)
             async for chunk in answer.content.iter_any():
                 await response.write(chunk)
@@ -79,6 +80,25 @@ async def test_calls_go_through_the_proxy(server: FalServer, proxy: Proxy, clien
         ("POST", f"{server.url}/fal-ai/any-llm?logs=true"),
     ]
     assert all("Authorization" not in headers for headers in proxy.headers), "the client has no key"
+
+
+async def test_the_queue_goes_through_the_proxy(server: FalServer, proxy: Proxy, client: rxfal.Client) -> None:
+    @server.app("me/painter")
+    async def painter(input: Any, job: Job) -> Any:
+        job.log("painting")
+        job.billable_units = 2.0
+        return {"ok": True}
+
+    done = await client.subscribe("me/painter", {})
+    assert (done.output, done.billable_units, [log.message for log in done.logs]) == ({"ok": True}, 2.0, ["painting"])
+    server.pause_queue()
+    handle = await client.queue.submit("me/painter", {})
+    assert isinstance(await client.queue.status(handle), rxfal.Queued)
+    assert await client.queue.cancel(handle) is not None
+    server.resume_queue()
+    methods = {(method, target.removeprefix(server.url).split("/requests/")[0]) for method, target in proxy.seen}
+    assert methods == {(method, "/queue/me/painter") for method in ("POST", "GET", "PUT")}
+    assert len(proxy.seen) == len(server.requests), "nothing went past it"
 
 
 async def test_an_error_of_the_model_comes_back(client: rxfal.Client) -> None:

@@ -54,7 +54,8 @@ def findings(python: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
         (folder / name).write_text(program(page))
     for name, path in EXAMPLES.items():
         shutil.copy(path, folder / name)
-    shutil.copy(ROOT / "examples" / "_embedded.py", folder)
+    for name in ("_embedded.py", "fast_julia.py"):
+        shutil.copy(ROOT / "examples" / name, folder)
     found = subprocess.run([python, "-c", "import rxfal; print(rxfal.__file__)"], cwd=folder, capture_output=True)
     assert str(ROOT) not in found.stdout.decode()
     return {"pyright": pyright(folder, python), "mypy": mypy(folder, python)}

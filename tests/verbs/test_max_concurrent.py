@@ -192,6 +192,18 @@ async def test_places_are_the_clients_on_all_its_loops(server: FalServer) -> Non
         assert gate.most == 1
 
 
+async def test_calls_in_the_queue_need_no_place(server: FalServer) -> None:
+    gate = Gate(server)
+    async with server.client(max_concurrent=1) as client, asyncio.timeout(20):
+        direct = asyncio.create_task(client.stream("me/slow").wait())
+        await gate.reached()
+        queued = [asyncio.create_task(client.subscribe("me/slow").wait()) for _ in range(3)]
+        await gate.reached(3)
+        assert gate.open == 4
+        gate.let_go(4)
+        await asyncio.gather(direct, *queued)
+
+
 async def test_another_client_has_places_of_its_own(server: FalServer) -> None:
     gate = Gate(server)
     async with server.client(max_concurrent=1) as one, server.client(max_concurrent=1) as other:

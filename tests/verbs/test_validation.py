@@ -4,6 +4,7 @@ import asyncio
 import warnings
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import pytest
@@ -54,10 +55,10 @@ def paths(server: FalServer) -> list[str]:
 
 
 def call(client: rxfal.Client, verb: str, *args: Any, **options: Any) -> rxfal.Stream[Any]:
-    return getattr(client, verb)(*args, **options)
+    return attrgetter(verb)(client)(*args, **options)
 
 
-VERBS = ["run", "stream", "stream_events"]
+VERBS = ["run", "stream", "stream_events", "subscribe", "queue.submit"]
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -82,9 +83,12 @@ async def test_a_missing_argument_is_refused_as_the_server_would(
     assert "image_url" in str(ours.value)
 
 
-async def test_files_are_not_uploaded_for_an_input_that_is_refused(server: FalServer, strict: rxfal.Client) -> None:
+@pytest.mark.parametrize("verb", VERBS)
+async def test_files_are_not_uploaded_for_an_input_that_is_refused(
+    server: FalServer, strict: rxfal.Client, verb: str
+) -> None:
     with pytest.raises(rxfal.ValidationError):
-        await strict.run("me/painter", {"image_url": b"GIF89a"})
+        await call(strict, verb, "me/painter", {"image_url": b"GIF89a"})
     assert paths(server) == [SCHEMA]
 
 
@@ -157,6 +161,12 @@ async def test_a_server_url_is_the_endpoint_too(server: FalServer, strict: rxfal
 
 
 # What is not checked
+
+
+async def test_a_subscribe_with_all_that_is_required_is_submitted(server: FalServer, strict: rxfal.Client) -> None:
+    done = await strict.subscribe("me/painter", {"prompt": "a", "image_url": "b"}, webhook_url="https://example.com/x")
+    assert done.output == {"prompt": "a"}
+    assert paths(server)[0] == SCHEMA
 
 
 @pytest.mark.parametrize("options", [{"path": "/other"}, {"method": "PUT"}])
