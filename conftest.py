@@ -15,6 +15,8 @@ from tests.loops import LOOPS, LoopFactory
 hypothesis.settings.register_profile("rxfal", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("rxfal")
 
+collect_ignore = ["tests/site_in_chromium.py"]  # a program, which a test runs where a browser is
+
 _VARIABLES = (
     "FAL_API_KEY",
     "FAL_FORCE_AUTH_BY_USER",
