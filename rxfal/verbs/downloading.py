@@ -130,7 +130,7 @@ class Downloads:
                 await receive(self._http, request_for(source.url, label), into)
             await into.flush()
             into.tell(last=True)
-            return into.finish(source)
+            return await into.finish(source)
         finally:
             into.close()
 
@@ -191,7 +191,7 @@ class _Into:
     async def flush(self) -> None:
         """All bytes have come."""
 
-    def finish(self, source: Source) -> Downloaded:
+    async def finish(self, source: Source) -> Downloaded:
         """The file is whole."""
         raise NotImplementedError
 
@@ -219,7 +219,7 @@ class _Memory(_Into):
         if size > self._most:
             raise BodyTooLargeError(self._most, endpoint=self.label)
 
-    def finish(self, source: Source) -> Downloaded:
+    async def finish(self, source: Source) -> Downloaded:
         return Downloaded(source.text, None, bytes(self._data), self.content_type, self.size)
 
 
@@ -254,10 +254,13 @@ class _Disk(_Into):
         with self._explained():
             await asyncio.to_thread(self._file.write, waiting)
 
-    def finish(self, source: Source) -> Downloaded:
+    async def finish(self, source: Source) -> Downloaded:
         assert self._file is not None
         with self._explained():
-            self._file.finish()
+            if self._file.overwrite:
+                await asyncio.to_thread(self._file.finish)
+            else:
+                self._file.finish()
         return Downloaded(source.text, self._file.path, None, self.content_type, self.size)
 
     def close(self) -> None:

@@ -6,8 +6,6 @@ import errno
 import os
 import secrets
 import threading
-from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,9 +19,10 @@ def check_that_it_is_free(path: Path) -> None:
 
 
 class PartFile:
-    """The file while it is not whole yet. Every method but `write` takes little time, however large the file is.
+    """The file while it is not whole yet.
 
-    `write` may be under way on another thread when `discard` is called.
+    `write`, and `finish` with `overwrite`, take as long as the disk does. They may be under way on another thread when
+    `discard` is called. The others take little time, however large the file is.
 
     Args:
         path: Its place. Missing folders are made.
@@ -31,6 +30,7 @@ class PartFile:
 
     Attributes:
         path: Its place.
+        overwrite: Whether it may take the place of another file.
 
     Raises:
         FileExistsError: Its place is taken.
@@ -43,80 +43,80 @@ class PartFile:
         elif path.exists() and not path.is_file():  # renaming would put a file in the place of a device
             raise FileExistsError(errno.EEXIST, "is there, and is not a regular file", str(path))
         self.path = path
-        self._overwrite = overwrite
-        self._lock = threading.Lock()
+        self.overwrite = overwrite
+        self._place = path.absolute()  # whatever the working directory is by then
+        self._writing = threading.Lock()
+        self._ending = threading.Lock()
         self._is_wanted = True
         self._made: list[Path] = []
-        self._part = path.with_name(f".{path.name[:50]}.{secrets.token_hex(4)}.part")
+        self._part = self._place.with_name(f".{path.name[:50]}.{secrets.token_hex(4)}.part")
         try:
-            self._make_folders(path.parent)
+            self._make_folders(self._place.parent)
             self._file: BinaryIO = self._part.open("xb", buffering=0)  # so that closing it writes nothing
         except BaseException:
             self._remove_folders()
             raise
 
     def write(self, data: bytes | bytearray) -> None:
-        """Append to it. This takes as long as the disk does."""
-        with self._lock, memoryview(data) as left:
+        """Append to it."""
+        with self._writing, memoryview(data) as left:
             while left and self._is_wanted:
                 left = left[self._file.write(left) :]
 
     def restart(self) -> None:
         """Empty it again."""
-        with self._lock:
-            self._file.seek(0)
-            self._file.truncate()
+        self._file.seek(0)
+        self._file.truncate()
 
     def finish(self) -> None:
-        """Put it in its place.
+        """Put it in its place, unless it was discarded.
 
         Raises:
             FileExistsError: Its place was taken in the meantime.
             OSError: It could not be put there.
         """
-        self._file.close()
-        if self._overwrite:
-            self._replace()
-        elif os.name == "nt":
-            self._part.rename(self.path)  # which takes no place that is taken there
-        else:
-            self._link()
-        self._is_wanted = False
-
-    def _replace(self) -> None:
-        old = None
-        if os.name != "nt":  # there an open file can't be replaced
-            with suppress(OSError):
-                old = self.path.open("rb")
-        self._part.replace(self.path)
-        if old is not None:
-            _elsewhere(old.close)  # only now its blocks are freed
+        with self._ending:
+            if not self._is_wanted:
+                return
+            self._file.close()
+            if self.overwrite:
+                # Some file systems write the file out now, and they free the blocks of the one that was there.
+                self._part.replace(self._place)
+            elif os.name == "nt":
+                self._part.rename(self._place)  # which takes no place that is taken there
+            else:
+                self._link()
+            self._is_wanted = False
 
     def _link(self) -> None:
         try:
-            os.link(self._part, self.path)  # in one step, where looking first and then renaming would be two
+            os.link(self._part, self._place)  # in one step, where looking first and then renaming would be two
         except FileExistsError:
-            check_that_it_is_free(self.path)
+            check_that_it_is_free(self._place)
             raise
         except OSError:  # a file system without links
-            check_that_it_is_free(self.path)
-            self._part.replace(self.path)
+            check_that_it_is_free(self._place)
+            self._part.replace(self._place)
         else:
             self._part.unlink()
 
     def discard(self) -> None:
         """Leave nothing behind, unless it was finished."""
-        if not self._is_wanted:
-            return
-        self._is_wanted = False
-        if os.name == "nt":  # there an open file can't be removed
+        with self._ending:
+            if not self._is_wanted:
+                return
+            self._is_wanted = False
+            if os.name == "nt":  # there an open file can't be removed
+                self._close()
+            self._part.unlink(missing_ok=True)
+            self._remove_folders()
+        try:  # on another thread, because it waits for a `write`, and to free the blocks of a large file takes long
+            threading.Thread(target=self._close, name="rxfal-close", daemon=True).start()
+        except RuntimeError:  # the interpreter is about to end
             self._close()
-        self._part.unlink(missing_ok=True)
-        self._remove_folders()
-        _elsewhere(self._close)  # which waits for a `write`, and frees the blocks
 
     def _close(self) -> None:
-        with self._lock:
+        with self._writing:
             self._file.close()
 
     def _make_folders(self, folder: Path) -> None:
@@ -137,11 +137,3 @@ class PartFile:
                 self._made.pop().rmdir()
             except OSError:  # there is something in it by now
                 return
-
-
-def _elsewhere(work: Callable[[], None]) -> None:
-    """Do it on a thread of its own: a file system may take long to free blocks, and an event loop would stand still."""
-    try:
-        threading.Thread(target=work, name="rxfal-close", daemon=True).start()
-    except RuntimeError:  # the interpreter is about to end
-        work()

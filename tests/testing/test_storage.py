@@ -121,6 +121,18 @@ async def test_a_storage_that_fails_is_scripted_like_any_other(server: FalServer
         await session.post("/rest/storage/auth/token", json={})
 
 
+@pytest.mark.parametrize("part", ["1", "complete"])
+async def test_a_part_that_fails_is_scripted_though_its_address_is_not_known_before(
+    server: FalServer, session: aiohttp.ClientSession, stranger: aiohttp.ClientSession, part: str
+):
+    server.script(f"rest/uploads/*/{part}", [Status(500, json={"detail": "no"})], times=1)
+    urls = await initiate(session)
+    method = "POST" if part == "complete" else "PUT"
+    for status in (500, 422 if part == "complete" else 200):
+        async with stranger.request(method, part_of(urls["upload_url"], part), data=b"x") as response:
+            assert response.status == status
+
+
 # By a token
 
 

@@ -20,7 +20,7 @@ import stamina
 from rxfal.client import Client
 from rxfal.errors import ApiError, BodyTooLargeError, DecodeError, FalError, StreamTimeoutError, TransportError
 from rxfal.reactive.iterate import iterate
-from rxfal.testing import FalServer
+from rxfal.testing import Bytes, Disconnect, FalServer, Status
 from rxfal.verbs import part_file
 from rxfal.verbs.downloading import Downloaded, DownloadProgress
 from rxfal.verbs.updates import Completed
@@ -149,6 +149,18 @@ def umask() -> int:
     old = os.umask(0)
     os.umask(old)
     return old
+
+
+async def test_a_place_stays_where_it_was_when_the_working_directory_changes(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("here", "there"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    url = await stored(client, b"x")
+    downloaded = await client.download(url, "new/cat.png").do_action(lambda item: os.chdir(tmp_path / "there"))
+    assert downloaded.path == Path("new/cat.png")
+    assert everything(tmp_path) == ["here", "here/new", "here/new/cat.png", "there"]
 
 
 async def test_a_file_in_a_folder_has_the_name_of_its_url(client: Client, tmp_path: Path) -> None:
@@ -528,13 +540,10 @@ async def test_what_does_not_help_is_not_tried_again(alone: Client, status: str)
 
 async def test_the_embedded_server_goes_on_too(server: FalServer, client: Client, tmp_path: Path) -> None:
     """Its `Range`, `If-Range` and `ETag` are what a download that breaks off needs."""
-    from rxfal.testing import Bytes, Disconnect, Status
-
     content = os.urandom(5000)
     url = await stored(client, content)
     head = Status(headers={"ETag": server.files[url].etag}, content_type="image/png", content_length=5000)
-    path = url.removeprefix(f"{server.url}/")
-    server.script(path, [head, Bytes(content[:2000]), Disconnect("cut")], times=1)
+    server.script("rest/files/*/*", [head, Bytes(content[:2000]), Disconnect("cut")], times=1)
     await client.download(url, tmp_path)
     assert (tmp_path / "cat.png").read_bytes() == content
     assert server.requests[-1].headers["Range"] == "bytes=2000-"

@@ -17,7 +17,7 @@ from aiohttp import web
 
 from rxfal.client import Client
 from rxfal.errors import ApiError, DecodeError, StreamTimeoutError, TransportError
-from rxfal.testing import FalServer
+from rxfal.testing import Disconnect, FalServer, Status
 from rxfal.verbs import uploading
 from rxfal.verbs.inputs import Uploaded
 from rxfal.verbs.storage import UploadProgress
@@ -369,6 +369,20 @@ async def test_a_refused_completion_is_the_uploads_error(own: Storage, own_clien
     own.refusal = "no such upload"
     with pytest.raises(ApiError, match=r"upload of a\.bin: no such upload"):
         await own_client.upload(CONTENT, name="a.bin")
+
+
+async def test_the_embedded_servers_faults_are_scripted_part_by_part(
+    server: FalServer, client: Client, tmp_path: Path
+) -> None:
+    server.script("rest/storage/upload/initiate-multipart", [Status(503, json={})], times=1)
+    server.script("rest/uploads/*/3", [Status(500, json={})], times=1)
+    server.script("rest/uploads/*/4", [Disconnect("reset")], times=1)
+    server.script("rest/uploads/*/complete", [Disconnect("reset")], times=1)
+    with stamina.set_testing(True, attempts=3):
+        uploaded = await client.upload(sparse(tmp_path / "film.mp4", LARGEST_WHOLE + 1))
+    assert server.files[uploaded.url].size == LARGEST_WHOLE + 1
+    tries = Counter(request.path.rpartition("/")[2] for request in server.requests)
+    assert tries == {**{str(n): 1 for n in range(1, 11)}, "3": 2, "4": 2, "complete": 2, "initiate-multipart": 2}
 
 
 # The subscriber
