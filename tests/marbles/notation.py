@@ -1,9 +1,9 @@
 """The marble diagrams in docstrings: how they are written, and what they say.
 
     Marbles:
-        -1-2-3------4-|
+        -12-3-----4--5-6|
         > throttle_latest(4)
-        -1---3------4-|
+        -1---3----4---5-(6|)
 
 Time runs from left to right, a second per character. Above the operator stands its source, below it what comes out.
 
@@ -91,7 +91,9 @@ def parsed(text: str) -> Diagram:
     values = [row for row in rows if _VALUE.match(row)]
     rows = [row for row in rows if row not in values]
     margin = max(len(name[0]) + 1 if (name := _NAME.match(row)) else 0 for row in rows)
-    (at,) = (place for place, row in enumerate(rows) if row.lstrip().startswith("> "))
+    operators = [place for place, row in enumerate(rows) if row.lstrip().startswith("> ")]
+    assert len(operators) == 1, f"a diagram has one operator, in a line that begins with `> `:\n{text}"
+    at = operators[0]
     results = [_line(row, margin) for row in rows[at + 1 :]]
     asks = [line for line in results if line.name == ASKS]
     return Diagram(
