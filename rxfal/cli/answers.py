@@ -3,19 +3,20 @@
 import re
 import sys
 from collections.abc import Mapping
-from itertools import chain, count
-from mimetypes import guess_extension
-from pathlib import Path
+from itertools import count
 from typing import Any, NamedTuple
 
 import rxfal
 from rxfal import operators as ops
 
-from .media import media_in, size_of
+from .downloads import download, saved, template
+from .media import Media, media_in, picture_addresses
 from .printing import on_terminal, say, write, write_json
 
 __all__ = ["Answer", "deliver"]
 
+_MOST_PICTURES = 4
+"""How many pictures a terminal fetches to show them."""
 _PRICE_SECONDS = 3.0
 """How long the last line waits for the price."""
 
@@ -40,39 +41,55 @@ class Answer(NamedTuple):
     headers: Mapping[str, str]
 
 
-def deliver(client: rxfal.Client, answer: Answer) -> None:
-    """Write the result to stdout, and a line about it to stderr."""
-    if isinstance(answer.value, bytes):
-        _deliver_bytes(answer)
-    else:
-        write_json(answer.value)
+def deliver(client: rxfal.Client, answer: Answer, to: str | None = None, *, overwrite: bool = False) -> None:
+    """Write the result to stdout, its files to the disk if that is wanted, and a line about it all to stderr.
+
+    Args:
+        client: Downloads the files.
+        answer: The result.
+        to: A folder or template for the files of the result; None for none.
+        overwrite: Whether a file may take the place of another.
+    """
+    value, name = answer.value, answer.request_id or answer.endpoint.rpartition("/")[2]
+    if not isinstance(value, bytes):
+        write_json(value)
+        if to is not None:
+            _save(client, rxfal.Completed(name, value), template(to, "{name}{ext}"), overwrite)
         if on_terminal():
-            _show_pictures(answer.value)
+            _show_pictures(client, value)
+    elif to is None and not on_terminal():
+        write(value)
+    else:  # a terminal would not survive the bytes; they were paid for, and are saved
+        content_type = answer.headers.get("Content-Type", "").partition(";")[0].strip()
+        uri = rxfal.encode(value, content_type=content_type or "application/octet-stream")
+        _save(client, rxfal.Completed(name, uri), template(to or ".", "{request_id}{ext}"), overwrite)
     say(_summary(client, answer))
 
 
-def _deliver_bytes(answer: Answer) -> None:
-    """Bytes are for a pipe; a terminal would not survive them. What was paid for must not be lost, so it is saved."""
-    if not on_terminal():
-        write(answer.value)
-        return
-    content_type = answer.headers.get("Content-Type", "").partition(";")[0].strip()
-    name = re.sub(r"[^\w-]", "-", answer.request_id or answer.endpoint.rpartition("/")[2])  # a server may say anything
-    # Python knows audio/wav by its older name, audio/x-wav.
-    ending = guess_extension(content_type) or guess_extension(content_type.replace("/", "/x-")) or ".bin"
-    for middle in chain([""], (f"-{number}" for number in count(1))):
-        path = Path(f"{name}{middle}{ending}")
+def _save(client: rxfal.Client, result: rxfal.Completed[Any], to: str, overwrite: bool) -> None:
+    """Save the files of a result: under another name where one exists, for what was paid for must not be lost."""
+    for number in count(2):
         try:
-            with path.open("xb") as file:
-                file.write(answer.value)
+            files = download(client, result, to, what="downloading", overwrite=overwrite)
         except FileExistsError:
-            continue
-        say(f"saved {path}: {content_type or 'binary'}, {size_of(len(answer.value))}")
-        return
+            to = re.sub(r"(-\d+)?(\{ext\}|$)", rf"-{number}\2", to, count=1)
+        else:
+            for file in files:
+                say(saved(file))
+            return
 
 
-def _show_pictures(value: Any) -> None:
-    if media := media_in(value):
+def _show_pictures(client: rxfal.Client, value: Any) -> None:
+    media = media_in(value)
+    for place, url in picture_addresses(value)[:_MOST_PICTURES]:
+        try:
+            (file,) = download(client, url, None, what=f"getting {place} to show it")
+        except rxfal.FalError as error:  # the result itself is there
+            say(f"{place} can't be shown: {error}")
+        else:
+            assert file.data is not None
+            media.append(Media(place, file.content_type, file.data))
+    if media:
         from rich.console import Console
 
         from .picture import Gallery

@@ -25,7 +25,7 @@ _PANELS = {
     "Call a model": (calls.run, calls.subscribe, calls.stream),
     "Work in the queue": (queue.submit, queue.status, queue.result, queue.cancel),
     "Models": (about.models, about.schema, about.price, about.types),
-    "Files": (files.upload,),
+    "Files": (files.upload, files.download),
     "On this machine": (here.demo, here.serve),
 }
 """The commands as `rxfal --help` shows them."""

@@ -1,7 +1,7 @@
 """`rxfal subscribe`: follows a request through the queue, and says on the live line how far it is."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import rxfal
 
@@ -14,35 +14,50 @@ _LAST_LOGS = 5
 """How many of the last logs a failure shows."""
 
 
-def subscribe(endpoint: str, input: Mapping[str, Any], options: Any, *, show_logs: bool) -> None:
+class Display(NamedTuple):
+    """What is shown and kept of a request.
+
+    Attributes:
+        logs: Whether each log is a line of its own that stays.
+        download: Where the files of the result go, as for `deliver`.
+        overwrite: Whether a file may take the place of another.
+    """
+
+    logs: bool = False
+    download: str | None = None
+    overwrite: bool = False
+
+
+def subscribe(endpoint: str, input: Mapping[str, Any], options: Any, display: Display) -> None:
     """Submit a request, follow it and deliver its result.
 
     Args:
         endpoint: The endpoint.
         input: The model's input.
         options: As for `rxfal.subscribe`.
-        show_logs: Whether each log is a line of its own that stays.
+        display: What is shown of it.
     """
     with rxfal.Client() as client:
         with StatusLine(endpoint) as line:
             updates = client.subscribe(endpoint, input, **options)
-            completed = _completed(updates, line, show_logs, "cancelling; Ctrl-C again leaves at once")
-        deliver(client, _answer(endpoint, completed)._replace(seconds=line.seconds))
+            completed = _completed(updates, line, display.logs, "cancelling; Ctrl-C again leaves at once")
+        answer = _answer(endpoint, completed)._replace(seconds=line.seconds)
+        deliver(client, answer, display.download, overwrite=display.overwrite)
 
 
-def follow(handle: rxfal.RequestHandle, *, timeout: float | None, show_logs: bool) -> None:
+def follow(handle: rxfal.RequestHandle, *, timeout: float | None, display: Display) -> None:
     """Follow a request that is there already, and deliver its result.
 
     Args:
         handle: The request.
         timeout: Seconds to wait for it; None for no limit.
-        show_logs: As for `subscribe`.
+        display: What is shown of it.
     """
     with rxfal.Client() as client:
         with StatusLine(handle.app) as line:
             updates = client.queue.updates(handle, timeout=timeout)
-            completed = _completed(updates, line, show_logs, "the request goes on; rxfal cancel ends it")
-        deliver(client, _answer(handle.app, completed))
+            completed = _completed(updates, line, display.logs, "the request goes on; rxfal cancel ends it")
+        deliver(client, _answer(handle.app, completed), display.download, overwrite=display.overwrite)
 
 
 def _completed(

@@ -1,12 +1,10 @@
 """Which request a command is about: two ids, or the handle that `rxfal submit` printed."""
 
-import sys
-from pathlib import Path
-
-import typer
 from pydantic import ValidationError
 
 import rxfal
+
+from .inputs import read_text
 
 __all__ = ["handle_of"]
 
@@ -25,14 +23,7 @@ def handle_of(where: str, request_id: str | None) -> rxfal.RequestHandle:
     """
     if request_id is not None:
         return rxfal.RequestHandle.of(where, request_id)
-    if where == "-":
-        name, text = "stdin", sys.stdin.read()
-    elif Path(where).is_file():
-        name, text = where, Path(where).read_text()
-    else:
-        raise typer.BadParameter(f"there is no file {where}; of an endpoint, say the request too: {where} REQUEST_ID")
-    if not text.strip():
-        raise rxfal.FalError(f"{name} is empty, where the handle should be that rxfal submit prints")
+    name, text = read_text(where, f"of an endpoint, say the request too: {where} REQUEST_ID")
     try:
         return rxfal.RequestHandle.model_validate_json(text)
     except ValidationError as error:

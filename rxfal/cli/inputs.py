@@ -1,4 +1,4 @@
-"""`-i key=value`: the model's input from the command line."""
+"""What a command is given: `-i key=value`, the model's input; and texts from a file or stdin."""
 
 import json
 import sys
@@ -8,7 +8,9 @@ from typing import Any, NoReturn, cast
 
 import typer
 
-__all__ = ["parse"]
+import rxfal
+
+__all__ = ["parse", "read_json", "read_text"]
 
 
 def parse(fields: Iterable[str]) -> dict[str, Any]:
@@ -39,6 +41,42 @@ def parse(fields: Iterable[str]) -> dict[str, Any]:
             raise typer.BadParameter(f"{field!r} is not KEY=VALUE", param_hint="-i")
         values[key] = Path(value[1:]).expanduser() if value.startswith("@") else _value(value)
     return values
+
+
+def read_text(where: str, hint: str) -> tuple[str, str]:
+    """What is in a file, or on stdin for `-`; and what to call it in messages.
+
+    Args:
+        where: The file.
+        hint: What to do if there is no such file.
+
+    Raises:
+        typer.BadParameter: There is no such file.
+        FalError: It is empty, as after a failed command in a pipe.
+    """
+    if where == "-":
+        name, text = "stdin", sys.stdin.read()
+    elif Path(where).is_file():
+        name, text = where, Path(where).read_text("utf-8")
+    else:
+        raise typer.BadParameter(f"there is no file {where}; {hint}")
+    if not text.strip():
+        raise rxfal.FalError(f"{name} is empty")
+    return name, text
+
+
+def read_json(where: str, hint: str) -> Any:
+    """The JSON in a file, or on stdin for `-`.
+
+    Raises:
+        typer.BadParameter: There is no such file.
+        FalError: It is no JSON.
+    """
+    name, text = read_text(where, hint)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise rxfal.FalError(f"{name} is not JSON: {error}") from None
 
 
 def _value(text: str) -> Any:

@@ -8,6 +8,7 @@ import typer
 __all__ = [
     "App",
     "Debug",
+    "Download",
     "Fields",
     "Force",
     "HelpModel",
@@ -37,6 +38,17 @@ Fields = Annotated[
         metavar="KEY=VALUE",
         help="A field of the input: JSON if VALUE can be read as JSON, else text; KEY=@FILE uploads the file. "
         "A lone - reads a JSON object from stdin.",
+    ),
+]
+
+Download = Annotated[
+    str | None,
+    typer.Option(
+        "--download",
+        "-d",
+        metavar="DIR",
+        help="Save the files of the result in this folder, or as a template says, such as "
+        "out/{request_id}/{index}{ext}; there is {name} too.",
     ),
 ]
 

@@ -90,10 +90,10 @@ def test_speech_on_a_terminal_is_saved_and_never_over_a_file(
     for _ in range(2):
         assert in_terminal.run("run", "owner/voice") == (0, "")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
-        "---id.wav": b"sound",
-        "---id-1.wav": b"sound",
+        "id.wav": b"sound",
+        "id-2.wav": b"sound",
     }
-    assert "saved ---id-1.wav: audio/wav, 5 bytes\n" in in_terminal.errors.getvalue()
+    assert "saved id-2.wav: audio/wav, 5 bytes\n" in in_terminal.errors.getvalue()
 
 
 def test_a_failure_is_one_line_with_the_models_reason_and_the_request(

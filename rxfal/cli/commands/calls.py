@@ -7,7 +7,20 @@ from typing import Annotated
 import typer
 
 import rxfal
-from rxfal.cli.options import App, Debug, Fields, HelpModel, Logs, Path, Priority, PriorityOption, StartTimeout, Tags
+from rxfal.cli.options import (
+    App,
+    Debug,
+    Download,
+    Fields,
+    Force,
+    HelpModel,
+    Logs,
+    Path,
+    Priority,
+    PriorityOption,
+    StartTimeout,
+    Tags,
+)
 
 __all__ = ["run", "stream", "subscribe"]
 
@@ -21,6 +34,8 @@ def run(
     ] = 600.0,
     start_timeout: StartTimeout = None,
     tags: Tags = None,
+    download: Download = None,
+    force: Force = False,
     help_model: HelpModel = False,
     debug: Debug = False,
 ) -> None:
@@ -57,7 +72,8 @@ def run(
         with StatusLine(endpoint) as line:
             value = line.wait_for(call)
         (info,) = opened
-        deliver(client, Answer(endpoint, value, info.request_id, info.billable_units, line.seconds, info.headers))
+        answer = Answer(endpoint, value, info.request_id, info.billable_units, line.seconds, info.headers)
+        deliver(client, answer, download, overwrite=force)
 
 
 def subscribe(
@@ -82,6 +98,8 @@ def subscribe(
     priority: PriorityOption = Priority.NORMAL,
     tags: Tags = None,
     logs: Logs = False,
+    download: Download = None,
+    force: Force = False,
     help_model: HelpModel = False,
     debug: Debug = False,
 ) -> None:
@@ -100,11 +118,12 @@ def subscribe(
     from rxfal.cli.handles import handle_of
     from rxfal.cli.model_help import show as show_model
 
+    display = following.Display(logs, download, force)
     if follow is not None:
         if fields or tags:
             raise typer.BadParameter("it submits nothing, so it takes no -i and no --tag", param_hint="--follow")
         handle = handle_of(follow, None) if endpoint is None or follow == "-" else handle_of(endpoint, follow)
-        following.follow(handle, timeout=timeout, show_logs=logs)
+        following.follow(handle, timeout=timeout, display=display)
     elif endpoint is None:
         raise typer.BadParameter("it needs an endpoint, or --follow", param_hint="APP")
     elif help_model:
@@ -120,7 +139,7 @@ def subscribe(
                 "priority": priority.value,
                 "tags": dict(tags or []),
             },
-            show_logs=logs,
+            display=display,
         )
 
 
@@ -141,7 +160,7 @@ def stream(
         pathlib.Path | None,
         typer.Option("--output", "-o", metavar="FILE", dir_okay=False, help="Save what comes: pictures, sound, text."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", "-f", help="With -o: write over a file that exists.")] = False,
+    force: Force = False,
     path: Annotated[str | None, typer.Option(help="The path after the endpoint's id.", show_default="/stream")] = None,
     timeout: Annotated[
         float, typer.Option(min=0.001, metavar="SECONDS", help="Give up after a silence of this length.")

@@ -6,9 +6,9 @@ from typing import Annotated, Any, cast
 import typer
 
 import rxfal
-from rxfal.cli.options import Debug
+from rxfal.cli.options import Debug, Force
 
-__all__ = ["upload"]
+__all__ = ["download", "upload"]
 
 
 def _lifecycle(given: str) -> rxfal.Lifecycle:
@@ -61,3 +61,43 @@ def upload(
                 write(f"{uploaded.url}\n")
             else:
                 write_json(asdict(uploaded))
+
+
+def download(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="URL|FILE|-",
+            help="A URL or data: URI; or a file with a result, or - for stdin, of which all files are downloaded.",
+            show_default=False,
+        ),
+    ],
+    to: Annotated[
+        str,
+        typer.Argument(
+            metavar="DIR", help="The folder, or a template with {index}, {name} and {ext}.", show_default="."
+        ),
+    ] = ".",
+    force: Force = False,
+    debug: Debug = False,
+) -> None:
+    """Download a file, or all files of a result, and print where each is.
+
+    A terminal gets the path, a pipe a line of JSON for each: `url`, `path`, `content_type` and `size`.
+
+    rxfal run fal-ai/fast-julia -i prompt=fern | rxfal download - pictures
+    """
+    from rxfal.cli.downloads import download as get
+    from rxfal.cli.downloads import template
+    from rxfal.cli.inputs import read_json
+    from rxfal.cli.printing import on_terminal, write, write_json
+
+    is_address = source.startswith(("http://", "https://", "data:"))
+    with rxfal.Client() as client:
+        wanted = source if is_address else read_json(source, "a URL begins with http:// or https://")
+        for file in get(client, wanted, template(to, "{name}{ext}"), what="downloading", overwrite=force):
+            if on_terminal():
+                write(f"{file.path}\n")
+            else:
+                url = None if file.url.startswith("data:") else file.url
+                write_json({"url": url, "path": str(file.path), "content_type": file.content_type, "size": file.size})

@@ -5,7 +5,20 @@ from typing import Annotated, Any
 import typer
 
 import rxfal
-from rxfal.cli.options import App, Debug, Fields, HelpModel, Logs, Path, Priority, PriorityOption, StartTimeout, Tags
+from rxfal.cli.options import (
+    App,
+    Debug,
+    Download,
+    Fields,
+    Force,
+    HelpModel,
+    Logs,
+    Path,
+    Priority,
+    PriorityOption,
+    StartTimeout,
+    Tags,
+)
 
 __all__ = ["cancel", "result", "status", "submit"]
 
@@ -99,6 +112,8 @@ def status(request: Request, request_id: RequestId = None, logs: Logs = False, d
 def result(
     request: Request,
     request_id: RequestId = None,
+    download: Download = None,
+    force: Force = False,
     debug: Debug = False,
 ) -> None:
     """Print the result of a request that is completed. It does not wait: `rxfal subscribe --follow` does.
@@ -118,7 +133,7 @@ def result(
             if error.status == 400 and "in progress" in error.message:
                 raise rxfal.FalError(f"{error}; rxfal subscribe --follow waits for it") from error
             raise
-        deliver(client, Answer(handle.app, value, handle.request_id, None, None, {}))
+        deliver(client, Answer(handle.app, value, handle.request_id, None, None, {}), download, overwrite=force)
 
 
 def cancel(request: Request, request_id: RequestId = None, debug: Debug = False) -> None:
