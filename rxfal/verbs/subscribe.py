@@ -196,12 +196,16 @@ class Followed:
 
         async def emit(update: Update) -> None:
             sink.on_next(update)
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                await asyncio.sleep(0)  # the subscriber left meanwhile: this ends here, and not after another request
             if sink.gate.closed:
                 await sink.gate.wait()
 
         async def follow() -> None:
             nonlocal following
-            if submit is not None:
+            if submit is None:
+                await work.found()
+            else:
                 await submit()
             assert work.handle is not None
             addresses = addresses_given(work.handle, self._http.config)

@@ -18,12 +18,14 @@ from rxfal.errors import ApiError, DecodeError, FalError, in_seconds
 from rxfal.reactive.farewell import PATIENCE, Farewell
 from rxfal.wire.deadline import Deadline
 from rxfal.wire.endpoints import Endpoint, may_see_credential
+from rxfal.wire.failures import what_happened
 from rxfal.wire.http import Http, Request
 from rxfal.wire.outcome import judge, say_unknown
 from rxfal.wire.payload import PayloadDecoder
 from rxfal.wire.queue import Addresses
 from rxfal.wire.request import Retry
 from rxfal.wire.retries import retried
+from rxfal.wire.session import LoopSession
 
 from .submission import SUBMIT_SECONDS
 from .updates import Cancellation, RequestHandle, addresses_given
@@ -53,6 +55,7 @@ class Work:
         self.handle = handle
         self.position: int | None = None
         self.is_complete = False
+        self._session: LoopSession | None = None
         self._posting: Farewell[RequestHandle] | None = None
         self._cancelling: Farewell[None] | None = None
 
@@ -60,6 +63,10 @@ class Work:
     def is_submitting(self) -> bool:
         """Whether a submit was sent, or is being sent, and has had no answer."""
         return self._posting is not None and not self._posting.done()
+
+    async def found(self) -> None:
+        """Begin with a request that was submitted before."""
+        self._session = await self.http.session()
 
     async def submit(self, request: Request, endpoint: Endpoint) -> RequestHandle:
         """Submit it. An attempt that was begun goes on if the waiting for it is cancelled; a pause between two ends.
@@ -75,18 +82,19 @@ class Work:
 
         async def once() -> RequestHandle:
             one = replace(request, retry="never", timeout=deadline.left(SUBMIT_SECONDS))
+            session = self._session = await self.http.session()
             self._posting = Farewell(self._post(one, endpoint), name=f"submit {self.name}")
+            self.http.let_finish(self._posting, session)
             return await asyncio.shield(self._posting)
 
         return await retried(once, request, deadline, self.http.config.max_attempts)
 
     async def _post(self, request: Request, endpoint: Endpoint) -> RequestHandle:
-        async with self.http.finishing():
-            try:
-                body, response = await self.http.answer(request)
-            except FalError as error:
-                judge(error)
-                raise
+        try:
+            body, response = await self.http.answer(request)
+        except FalError as error:
+            judge(error)
+            raise
         try:
             answer = response.decoded(body, PayloadDecoder(endpoint=self.name))
             self.handle = handle = _handle_from(answer, endpoint, self.http)
@@ -111,6 +119,8 @@ class Work:
         if self._cancelling is not None or self.is_complete or (self.handle is None and self._posting is None):
             return
         self._cancelling = Farewell(self._cancel(), name=f"cancel {self.name}")
+        if self._session is not None:
+            self.http.let_finish(self._cancelling, self._session)
 
     async def left(self) -> None:
         """Wait, a little, for the answer to a cancelling under way."""
@@ -118,22 +128,23 @@ class Work:
             await asyncio.wait({self._cancelling}, timeout=PATIENCE)
 
     async def _cancel(self) -> None:
-        async with self.http.finishing():
-            reason = "the loop ended before fal had answered the submit"
-            try:
-                handle = self.handle or await self._answer_to_submit()
-                if handle is None:
-                    return
-                reason = f"fal gave no answer within {in_seconds(PATIENCE)}"
-                addresses = addresses_given(handle, self.http.config)
-                async with asyncio.timeout(PATIENCE):
-                    word = await ask_to_cancel(self.http, addresses, self.name)
-                logger.debug("%s: cancelled request %s: %s", self.name, handle.request_id, word)
-            except (FalError, TimeoutError) as error:
-                self._warn(str(error) or reason)
-            except asyncio.CancelledError:
-                self._warn(reason)
-                raise
+        reason = "the submit had no answer before the event loop ended"
+        try:
+            handle = self.handle or await self._answer_to_submit()
+            if handle is None:
+                return
+            reason = f"the cancelling had no answer within {in_seconds(PATIENCE)}"
+            addresses = addresses_given(handle, self.http.config)
+            async with asyncio.timeout(PATIENCE):
+                word = await ask_to_cancel(self.http, addresses, self.name)
+            logger.debug("%s: cancelled request %s: %s", self.name, handle.request_id, word)
+        except FalError as error:
+            self._warn(what_happened(error))
+        except TimeoutError:
+            self._warn(reason)
+        except asyncio.CancelledError:
+            self._warn(reason)
+            raise
 
     async def _answer_to_submit(self) -> RequestHandle | None:
         """The handle, once the submit under way is answered; None if there is nothing to cancel."""
@@ -142,7 +153,7 @@ class Work:
             return await asyncio.shield(self._posting)
         except FalError as error:
             if error.outcome_unknown:
-                self._warn(str(error))
+                self._warn(what_happened(error))
             return None
 
     def _warn(self, reason: str) -> None:

@@ -173,21 +173,27 @@ class Http:
         message = f"{attempt.address} took no bytes, or gave no answer, for {in_seconds(stall)}; try again"
         raise _timeout(stall, message, request, attempt)
 
-    @asynccontextmanager
-    async def finishing(self) -> AsyncGenerator[None]:
-        """While the current task is in the block, whoever closes the client, or its loop, waits for it a little.
+    async def session(self) -> LoopSession:
+        """The connections of the running loop, for `let_finish`."""
+        return await self._sessions.get()
 
-        Its requests use the connections that are there now.
+    def let_finish(self, task: asyncio.Task[Any], session: LoopSession) -> None:
+        """Let whoever closes the client, or its loop, wait for a task a little.
+
+        Args:
+            task: The task. Its requests go through the given connections, though others were opened since.
+            session: The connections. If they are closed already, nobody waits.
         """
-        task, session = asyncio.current_task(), await self._session()
-        assert task is not None
+        if session.client.closed:
+            return
         self._finishing[task] = session
         session.finishing.add(task)
-        try:
-            yield
-        finally:
+
+        def forget(task: asyncio.Task[Any]) -> None:
             del self._finishing[task]
             session.finishing.discard(task)
+
+        task.add_done_callback(forget)
 
     async def pause(self, seconds: float, endpoint: str) -> None:
         """Wait, as a request that takes so long.
@@ -285,7 +291,7 @@ class Http:
                 sent=outgoing.sent,
                 secrets=outgoing.secrets,
                 max_body_size=self.config.max_body_size,
-                client_is_closed=lambda: session.client.closed,
+                client_is_closed=lambda: session.is_closing,
             )
         except Exception as error:
             if outgoing.body_errors:
@@ -296,7 +302,7 @@ class Http:
                     endpoint=request.endpoint,
                     address=attempt.address,
                     secrets=outgoing.secrets,
-                    client_closed=session.client.closed,
+                    client_closed=session.is_closing,
                 )
                 failure.outcome_unknown = attempt.was_sent
         else:

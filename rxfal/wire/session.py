@@ -79,6 +79,7 @@ class LoopSession:
         self.ended: asyncio.Event | None = None  # there once someone closes it
         self.responses: set[_Closes] = set()
         self.finishing: set[asyncio.Task[Any]] = set()
+        self._is_closing = False
         self._proxies: dict[tuple[str, str | None, int | None], URL | None] = {}
         self.client = aiohttp.ClientSession(
             connector=connector_of_this_loop(ssl_context),
@@ -113,14 +114,25 @@ class LoopSession:
             self._proxies[origin] = None if bypassed else _proxy_of_the_environment(url.scheme)
         return self._proxies[origin]
 
+    @property
+    def is_closing(self) -> bool:
+        """Whether it is being closed, or is closed."""
+        return self._is_closing or self.client.closed
+
     def hold(self, response: _Closes) -> None:
         """Close a response when the session is closed, unless its task is one that is waited for."""
-        if not (self.finishing and asyncio.current_task() in self.finishing):
+        if self.finishing and asyncio.current_task() in self.finishing:
+            return
+        if self.is_closing:
+            response.close()
+        else:
             self.responses.add(response)
 
     async def close(self) -> None:
         """Close it, on its own loop. Whoever still reads a response gets an error."""
+        self._is_closing = True
         self._end_responses()
+        await asyncio.sleep(0)  # a task that was cancelled right before this may have something to finish
         if self.finishing:
             await asyncio.wait(self.finishing, timeout=_LAST_PATIENCE)
         await self.client.close()
@@ -193,7 +205,7 @@ class Sessions:
         held, loop = self._held, asyncio.get_running_loop()
         with held.lock:
             known = held.sessions.get(loop)
-            if known is not None and not known.client.closed:
+            if known is not None and not known.is_closing:
                 return known
             session = held.sessions[loop] = LoopSession(self._connect_timeout, self._ssl_context)
         held.abandon_closed()
