@@ -47,7 +47,7 @@ def source(schema: rxfal.ModelSchema) -> str:
     Names are kept, or changed to what Python can spell, with the original as alias. Formats such as `uri` are left out:
     text stays text, as it is on the wire.
     """
-    from datamodel_code_generator import Formatter, InputFileType, LiteralType, PythonVersion, generate
+    from datamodel_code_generator import Error, Formatter, InputFileType, LiteralType, PythonVersion, generate
     from datamodel_code_generator.enums import DataModelType
 
     document = json.dumps(
@@ -87,13 +87,20 @@ def source(schema: rxfal.ModelSchema) -> str:
             raise rxfal.FalError("its schema gives no Python module", endpoint=schema.endpoint_id)
         return made.rstrip("\n") + "\n"
 
-    made = generated(by_name=False)
-    return generated(by_name=True) if "alias=" in made else made
+    try:
+        made = generated(by_name=False)
+        return generated(by_name=True) if "alias=" in made else made
+    except Error as error:
+        message = f"its schema can't be turned into Python: {error}"
+        raise rxfal.FalError(message, endpoint=schema.endpoint_id) from error
 
 
 def write_whole(path: Path, text: str) -> None:
     """Write a file so that nobody ever sees half of it: beside its place first, then in one step to it."""
     target = path.resolve()  # a link stays a link
+    if target.exists() and not target.is_file():  # such as /dev/stdout
+        target.write_text(text, encoding="utf-8")
+        return
     handle, beside = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent, text=True)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

@@ -152,13 +152,13 @@ class Call:
             async with self._open(deadline) as response:
                 yield response
             return
-        what = f"the {places.count} calls that max_concurrent allows at once were still under way"
-        await deadline.limit(places.take(), self._late(what))
+        what = f"as many calls as max_concurrent allows at once ({places.count}) were still under way"
+        place = await deadline.limit(places.take(), self._late(what))
         try:
             async with self._open(deadline) as response:
                 yield response
         finally:
-            places.give_back()
+            places.give_back(place)
 
     @asynccontextmanager
     async def _open(self, deadline: Deadline) -> AsyncGenerator[Response]:

@@ -8,32 +8,29 @@ import os
 import threading
 from collections import deque
 
-__all__ = ["Places"]
+__all__ = ["Place", "Places"]
 
 
-class _Waiting:
-    """One who waits, on a loop of its own."""
+class Place:
+    """A place, or one in the line for it. It belongs to a loop, and whoever has it gives it back."""
 
-    __slots__ = ("_called", "_loop")
+    __slots__ = ("loop", "turn")
 
     def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._called: asyncio.Future[None] = self._loop.create_future()
-
-    async def turn(self) -> None:
-        await self._called
+        self.loop = asyncio.get_running_loop()
+        self.turn: asyncio.Future[None] = self.loop.create_future()
 
     def call(self) -> bool:
         """Say that its turn has come; False if its loop has ended."""
         try:
-            self._loop.call_soon_threadsafe(self._wake)
+            self.loop.call_soon_threadsafe(self._wake)
         except RuntimeError:
             return False
         return True
 
     def _wake(self) -> None:
-        if not self._called.done():
-            self._called.set_result(None)
+        if not self.turn.done():
+            self.turn.set_result(None)
 
 
 class Places:
@@ -45,11 +42,11 @@ class Places:
     Examples:
         >>> async def main():
         ...     places = Places(1)
-        ...     await places.take()
+        ...     first = await places.take()
         ...     second = asyncio.create_task(places.take())
         ...     await asyncio.sleep(0)
         ...     print(second.done())
-        ...     places.give_back()
+        ...     places.give_back(first)
         ...     await second
         >>> asyncio.run(main())
         False
@@ -59,34 +56,39 @@ class Places:
         self.count = count
         self._pid = os.getpid()
         self._lock = threading.RLock()  # re-entrant, because a garbage collection inside it may give a place back
-        self._free = count
-        self._line: deque[_Waiting] = deque()
+        self._taken: set[Place] = set()
+        self._line: deque[Place] = deque()
 
-    async def take(self) -> None:
-        """Wait for a place. Whoever gets one gives it back; one who is cancelled in the line has none."""
+    async def take(self) -> Place:
+        """Wait for a place. One who is cancelled in the line has none."""
         if self._pid != os.getpid():  # in a forked process: the calls of the other one hold no place here
             self.__init__(self.count)
+        place = Place()
         with self._lock:
-            if self._free:
-                self._free -= 1
-                return
-            waiting = _Waiting()
-            self._line.append(waiting)
+            self._line.append(place)
+            # Those on a loop that was closed under them never give their place back.
+            self._taken = {taken for taken in self._taken if not taken.loop.is_closed()}
+            self._fill()
+            if place in self._taken:
+                return place
         try:
-            await waiting.turn()
+            await place.turn
         except BaseException:
-            with self._lock:
-                was_called = waiting not in self._line
-                if not was_called:
-                    self._line.remove(waiting)
-            if was_called:
-                self.give_back()
+            self.give_back(place)
             raise
+        return place
 
-    def give_back(self) -> None:
-        """Give a place to the one who waits longest. Call it from any thread."""
+    def give_back(self, place: Place) -> None:
+        """Give a place to the one who waits longest, or leave the line. Call it from any thread."""
         with self._lock:
-            while self._line:
-                if self._line.popleft().call():
-                    return
-            self._free += 1
+            if place in self._taken:
+                self._taken.remove(place)
+            elif place in self._line:
+                self._line.remove(place)
+            self._fill()
+
+    def _fill(self) -> None:
+        while self._line and len(self._taken) < self.count:
+            place = self._line.popleft()
+            if place.call():
+                self._taken.add(place)

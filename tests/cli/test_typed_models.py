@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+import threading
 import warnings
 from pathlib import Path
 from types import ModuleType
@@ -160,6 +161,12 @@ def test_a_union_with_a_discriminator(tmp_path: Path) -> None:
     assert isinstance(models.Input(pet={"kind": "dog"}).pet, models.Dog)
 
 
+def test_a_schema_that_no_classes_can_be_made_of_is_told() -> None:
+    circle = {"allOf": [{"$ref": "#/$defs/Node"}], "type": "object", "properties": {"x": {"type": "string"}}}
+    with pytest.raises(rxfal.FalError, match="fal-ai/flux/dev: its schema can't be turned into Python"):
+        made({"type": "object", "properties": {"n": {"$ref": "#/$defs/Node"}}, "$defs": {"Node": circle}})
+
+
 USES = """
 from typing import assert_type
 
@@ -259,6 +266,27 @@ def test_a_link_stays_a_link(server: FalServer, tmp_path: Path) -> None:
     assert run(["types", "fal-ai/any-llm", "-o", str(link)]) == 0
     assert link.is_symlink()
     assert "class Input" in target.read_text()
+
+
+def test_a_folder_that_is_not_there_is_told_before_anything_is_asked_for(
+    server: FalServer, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["types", "fal-ai/any-llm", "-o", str(tmp_path / "no" / "llm.py")]) == 2
+    assert "there is no folder" in capfd.readouterr().err
+    assert server.requests == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such files")
+def test_what_is_no_file_is_written_to(server: FalServer, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    read: list[str] = []
+    reader = threading.Thread(target=lambda: read.append(pipe.read_text()))
+    reader.start()
+    assert run(["types", "fal-ai/any-llm", "-o", str(pipe)]) == 0
+    reader.join(10)
+    assert "class Input" in read[0]
+    assert pipe.is_fifo()
 
 
 def test_several_endpoints_go_into_a_folder(

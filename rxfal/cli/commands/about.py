@@ -114,6 +114,8 @@ def types(
     is_folder = output is not None and (Path(output).is_dir() or output.endswith((os.sep, "/")))
     if len(endpoints) > 1 and not is_folder:
         raise typer.BadParameter("name a folder for several endpoints, such as -o models/", param_hint="-o")
+    if output is not None and not is_folder and not Path(output).absolute().parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {Path(output).absolute().parent}", param_hint="-o")
     names = [file_name(endpoint) for endpoint in endpoints]
     if is_folder and (twice := next((name for name in names if names.count(name) > 1), None)):
         raise typer.BadParameter(
