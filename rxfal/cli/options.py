@@ -47,8 +47,8 @@ Download = Annotated[
         "--download",
         "-d",
         metavar="DIR",
-        help="Save the files of the result in this folder, or as a template says, such as "
-        "out/{request_id}/{index}{ext}; there is {name} too.",
+        help="Save the files of the result in this folder, or where a template with {request_id}, {index}, {name} and "
+        "{ext} says.",
     ),
 ]
 

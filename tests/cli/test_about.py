@@ -1,6 +1,7 @@
 """`rxfal models`, `schema` and `price`, `--help-model`, and what a call's last line says of its cost."""
 
 import json
+import re
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -10,6 +11,7 @@ from rxfal.cli import run
 from rxfal.cli.model_help import fields_of
 from rxfal.testing import FalServer
 from tests.cli.processes import InTerminal, PseudoTerminal
+from tests.test_startup import loaded_by
 
 
 def test_a_pipe_gets_models_as_lines_of_json(server: FalServer, capfd: pytest.CaptureFixture[str]) -> None:
@@ -115,3 +117,39 @@ def test_a_call_is_done_though_nobody_knows_its_price(server: FalServer) -> None
 async def _free(input: Any, job: Any) -> Any:
     job.billable_units = 3
     return {}
+
+
+def test_the_help_loads_nothing_that_sends_requests_or_draws_pictures() -> None:
+    modules = loaded_by("import rxfal.cli.app")
+    assert modules & {"PIL", "aiohttp", "pydantic", "reactivex", "stamina"} == set()
+
+
+_COMMANDS = [
+    "run",
+    "subscribe",
+    "stream",
+    "submit",
+    "status",
+    "result",
+    "cancel",
+    "upload",
+    "download",
+    "models",
+    "schema",
+    "price",
+    "types",
+]
+
+
+@pytest.mark.parametrize("command", _COMMANDS)
+def test_the_help_of_each_command_fits_a_terminal_and_has_an_example(
+    command: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run([command, "--help"]) == 0
+    out, _ = capfd.readouterr()
+    assert max(map(len, out.splitlines())) <= 80
+    assert "…" not in out, "nothing is cut off"
+    assert re.search(rf"^ rxfal .*\b{command}\b", out, re.MULTILINE)
+    assert run(["--help"]) == 0
+    assert re.search(rf"^│ {command} ", capfd.readouterr().out, re.MULTILINE)

@@ -47,9 +47,9 @@ def schema(
     openapi: Annotated[bool, typer.Option("--openapi", help="Print the whole OpenAPI document.")] = False,
     debug: Debug = False,
 ) -> None:
-    """Print what a model takes and gives, as JSON Schemas: `input` and `output`.
+    """Print what a model takes and gives, as JSON Schemas.
 
-    `rxfal run APP --help-model` says it for people.
+    They are `input` and `output`. `rxfal run APP --help-model` says it for people.
 
     rxfal schema fal-ai/any-llm
     """
@@ -102,9 +102,10 @@ def types(
     ] = None,
     debug: Debug = False,
 ) -> None:
-    """Write pydantic models of what a model takes and gives: Input and Output.
+    """Write pydantic models of what a model takes and gives.
 
-    A file that exists is replaced. A folder is one that exists, or a path with a slash at its end.
+    They are called Input and Output. A file that exists is replaced. A folder is one that exists, or a path with a
+    slash at its end.
 
     rxfal types fal-ai/flux/dev -o flux.py
     """

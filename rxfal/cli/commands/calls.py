@@ -103,7 +103,9 @@ def subscribe(
     help_model: HelpModel = False,
     debug: Debug = False,
 ) -> None:
-    """Call a model through fal's queue, follow it, and print its answer.
+    """Call a model through the queue, and print its answer.
+
+    For work that takes long: it survives a broken connection, and can be followed again.
 
     A terminal shows its position, the newest log and the seconds. The answer is printed as by `rxfal run`.
 

@@ -11,7 +11,7 @@ from rxfal.cli.options import Debug, Force
 __all__ = ["download", "upload"]
 
 
-def _lifecycle(given: str) -> rxfal.Lifecycle:
+def _lifecycle(given: str) -> Any:
     try:
         return rxfal.Lifecycle.of(cast(Any, int(given) if given.isdecimal() else given))
     except ValueError as error:
@@ -33,9 +33,10 @@ def upload(
     ] = None,
     debug: Debug = False,
 ) -> None:
-    """Upload files to fal's storage, and print where each is.
+    """Upload files to fal's storage.
 
-    A terminal gets the URL, a pipe a line of JSON for each: `url`, `name`, `content_type` and `size`.
+    It prints where each file is: on a terminal its URL, into a pipe a line of JSON with `url`, `name`, `content_type`
+    and `size`.
 
     rxfal upload cat.png --lifecycle 1d
     """
@@ -81,9 +82,10 @@ def download(
     force: Force = False,
     debug: Debug = False,
 ) -> None:
-    """Download a file, or all files of a result, and print where each is.
+    """Download a file, or all files of a result.
 
-    A terminal gets the path, a pipe a line of JSON for each: `url`, `path`, `content_type` and `size`.
+    It prints where each file is: on a terminal its path, into a pipe a line of JSON with `url`, `path`, `content_type`
+    and `size`.
 
     rxfal run fal-ai/fast-julia -i prompt=fern | rxfal download - pictures
     """

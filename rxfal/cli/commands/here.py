@@ -38,7 +38,10 @@ def serve(
     pace: Annotated[float, typer.Option(min=0, help="Multiplies the time that the models take.")] = 1.0,
     debug: Debug = False,
 ) -> None:
-    """Run the embedded server with its built-in models, for development."""
+    """Run the embedded server, for development.
+
+    It has a few built-in models.
+    """
     from rxfal.cli.serve import run
 
     if key is not None and no_key:

@@ -48,9 +48,9 @@ def submit(
     help_model: HelpModel = False,
     debug: Debug = False,
 ) -> None:
-    """Put a request into the queue, and print its handle at once.
+    """Put a request into the queue, and leave it there.
 
-    The handle is JSON. Keep it, to ask for the request later and elsewhere:
+    It prints the handle of the request, as JSON. Keep it, to ask for the request later or elsewhere:
 
     rxfal submit fal-ai/any-llm -i prompt="a novel" > novel.json
 
@@ -82,9 +82,10 @@ def submit(
 
 
 def status(request: Request, request_id: RequestId = None, logs: Logs = False, debug: Debug = False) -> None:
-    """Print how far a request is: `status`, and what belongs to it, as fal says it.
+    """Print how far a request is.
 
-    `status` is IN_QUEUE, IN_PROGRESS or COMPLETED. A request that failed is completed, and has an `error`.
+    As JSON: `status`, and what belongs to it. `status` is IN_QUEUE, IN_PROGRESS or COMPLETED. A request that failed is
+    completed, and has an `error`.
 
     rxfal status fal-ai/any-llm 764cabcf-b745-4b3e-ae38-1200304cf45b
     """
@@ -116,7 +117,9 @@ def result(
     force: Force = False,
     debug: Debug = False,
 ) -> None:
-    """Print the result of a request that is completed. It does not wait: `rxfal subscribe --follow` does.
+    """Print the result of a request that is completed.
+
+    It does not wait: `rxfal subscribe --follow` does.
 
     rxfal result fal-ai/any-llm 764cabcf-b745-4b3e-ae38-1200304cf45b
     """
@@ -137,10 +140,10 @@ def result(
 
 
 def cancel(request: Request, request_id: RequestId = None, debug: Debug = False) -> None:
-    """Cancel a request, and print what fal says to it, as `status`.
+    """Cancel a request.
 
-    OK: it was still waiting, and is gone. CANCELLATION_REQUESTED: the model has been told to stop. The exit status is 1
-    for ALREADY_COMPLETED and NOT_FOUND.
+    It prints what fal says to it, as `status`. OK: it was still waiting, and is gone. CANCELLATION_REQUESTED: the model
+    has been told to stop. ALREADY_COMPLETED and NOT_FOUND: nothing was cancelled, and the exit status is 1.
 
     rxfal cancel fal-ai/any-llm 764cabcf-b745-4b3e-ae38-1200304cf45b
     """
