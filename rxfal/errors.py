@@ -326,7 +326,10 @@ class BodyTooLargeError(FalError):
 
 
 class CallbackError(FalError):
-    """A function that was given as an option, such as `on_open`, raised. Its exception is the `__cause__`."""
+    """A function that was given as an option, such as `on_open`, raised, or a middleware returned what is no request.
+
+    An exception of the function is the `__cause__`.
+    """
 
 
 class CredentialsError(FalError):
@@ -334,7 +337,10 @@ class CredentialsError(FalError):
 
 
 class EndpointError(FalError, ValueError):
-    """Not an endpoint that rxfal may call, or send a credential to. Raised at the call, before anything is sent."""
+    """Not an endpoint that rxfal may call, or send a credential to. Raised before anything is sent.
+
+    That is at the call; or at the subscription, if a middleware moved the request there.
+    """
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
