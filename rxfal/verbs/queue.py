@@ -37,6 +37,19 @@ class Queue(Connected):
     """The steps of a request through the queue, for work that outlives the program that submits it.
 
     It is `rxfal.queue`, and `queue` of a `Client`.
+
+    Examples:
+        >>> from rxfal.testing import FalServer
+        >>> with FalServer(models=True, pace=0) as server, server.client() as client:
+        ...     stored = client.queue.submit("fal-ai/any-llm", {"prompt": "a haiku"}).run().model_dump_json()
+        ...     handle = RequestHandle.model_validate_json(stored)  # in another process, maybe
+        ...     done = client.queue.updates(handle).run()
+        ...     client.queue.status(handle).run().request_id == handle.request_id
+        ...     client.queue.result(handle).run() == done.output
+        ...     client.queue.cancel(handle).run()
+        True
+        True
+        <Cancellation.ALREADY_COMPLETED: 'ALREADY_COMPLETED'>
     """
 
     @show_options

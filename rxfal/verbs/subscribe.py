@@ -120,6 +120,14 @@ class SubscribeVerbs(Connected):
         Raises:
             EndpointError: rxfal may not call this id or URL.
             TypeError, ValueError: An option makes no sense.
+
+        Examples:
+            >>> from rxfal.testing import FalServer
+            >>> with FalServer(models=True, pace=0) as server, server.client() as client:
+            ...     stream = client.subscribe("fal-ai/fast-julia", {"prompt": "a fern", "size": 64})
+            ...     *updates, done = stream
+            >>> type(updates[0]).__name__, done.output["images"][0]["width"], len(done.logs) > 0
+            ('Queued', 64, True)
         """
         given = complete(SubscribeOptions, options)
         connections = self._connections()

@@ -20,7 +20,7 @@ import pytest
 from tests.pages import PAGES, ROOT, blocks, program
 
 HERE = Path(__file__).parent
-PROGRAMS = ["fluent_chains.py", "lambdas.py", "merged.py", "mistakes.py", "pipe_chains.py", "user_code.py"]
+PROGRAMS = ["fluent_chains.py", "lambdas.py", "merged.py", "mistakes.py", "pipe_chains.py", "queued.py", "user_code.py"]
 SAMPLES = {f"{'_'.join(page.relative_to(ROOT).with_suffix('').parts)}.py": page for page in PAGES if blocks(page)}
 EXAMPLES = {f"example_{path.name}": path for path in sorted((ROOT / "examples").glob("[0-9]*.py"))}
 ONLY_PYRIGHT = {"lambdas.py"}
