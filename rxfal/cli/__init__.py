@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -20,6 +21,9 @@ TERMINATED = 128 + signal.SIGTERM
 
 def main() -> NoReturn:
     """Run the command and end the process; the `rxfal` script and `python -m rxfal` call this."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # the caller has closed it
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - for as long as the process lives
     with _signals():
         status = _run(None)
         for stream in (sys.stdout, sys.stderr):

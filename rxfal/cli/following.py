@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import rxfal
 
 from .answers import Answer, deliver
-from .line import StatusLine
+from .line import CANCELLING, StatusLine
 
 __all__ = ["follow", "subscribe"]
 
@@ -40,7 +40,7 @@ def subscribe(endpoint: str, input: Mapping[str, Any], options: Any, display: Di
     with rxfal.Client() as client:
         with StatusLine(endpoint) as line:
             updates = client.subscribe(endpoint, input, **options)
-            completed = _completed(updates, line, display.logs, "cancelling; Ctrl-C again leaves at once")
+            completed = _completed(updates, line, display.logs, CANCELLING)
         answer = _answer(endpoint, completed)._replace(seconds=line.seconds)
         deliver(client, answer, display.download, overwrite=display.overwrite)
 

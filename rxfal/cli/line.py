@@ -15,7 +15,10 @@ from rxfal import operators as ops
 
 from .printing import on_one_line, say
 
-__all__ = ["StatusLine"]
+__all__ = ["CANCELLING", "StatusLine"]
+
+CANCELLING = "cancelling; Ctrl-C again leaves at once"
+"""What Ctrl-C is answered with where there is something to cancel on the server."""
 
 _T = TypeVar("_T")
 
@@ -91,7 +94,8 @@ class StatusLine:
         self._drawings += 1
         parts = [f"{spinner} {self.seconds:.1f} s", self._what, self.state]
         line = Text(on_one_line(" · ".join(part for part in parts if part)))
-        line.truncate(os.get_terminal_size(sys.stderr.fileno()).columns - 1, overflow="ellipsis")
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns or 80  # some terminals don't know
+        line.truncate(max(1, columns - 1), overflow="ellipsis")
         sys.stderr.write(f"\r{line.plain}\x1b[K")
         sys.stderr.flush()
 

@@ -192,6 +192,20 @@ def test_ctrl_c_while_the_submit_is_under_way_cancels_what_comes_of_it(server: F
     process.communicate()
 
 
+def test_ctrl_c_during_a_submit_cancels_what_nobody_has_the_handle_of(server: FalServer, painter: Painter) -> None:
+    answer = Pause()
+    server.script("queue/owner/painter", [answer, Status(json={"request_id": "the-id", "status": "IN_QUEUE"})])
+    process = start("submit", painter.app)
+    answer.wait_reached()
+    process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    assert process.stderr.readline() == "cancelling; Ctrl-C again leaves at once\n"
+    answer.release()
+    assert process.communicate(timeout=30) == ("", "")
+    assert process.returncode == 130
+    assert painter.cancels() == ["/queue/owner/painter/requests/the-id/cancel"]
+
+
 def test_a_second_ctrl_c_leaves_at_once(server: FalServer, painter: Painter) -> None:
     never = Pause()
     server.script("queue/owner/painter/requests/*/cancel", [never])

@@ -3,6 +3,7 @@
 import io
 import json
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from rxfal.cli import run
 from rxfal.testing import Bytes, FalServer, Job, Pause, Status
-from tests.cli.processes import InTerminal, PseudoTerminal, end, start
+from tests.cli.processes import ROOT, InTerminal, PseudoTerminal, end, start
 
 
 @pytest.fixture
@@ -114,6 +115,15 @@ def test_a_failure_is_one_line_with_the_models_reason_and_the_request(
 def test_a_wrong_usage_is_status_2(args: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     assert run(args) == 2
     assert "Usage: rxfal run" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("closed", "says"), [("2>&-", '"output"'), (">&-", "request ")])
+def test_a_stream_that_the_caller_has_closed_is_no_failure(closed: str, says: str, server: FalServer) -> None:
+    command = f"{sys.executable} -m rxfal run fal-ai/any-llm -i prompt=x {closed}"
+    done = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
+    assert says in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_ctrl_c_drops_the_connection_and_with_it_the_work(server: FalServer) -> None:

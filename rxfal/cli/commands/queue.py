@@ -57,7 +57,7 @@ def submit(
     rxfal subscribe --follow novel.json
     """
     from rxfal.cli import inputs
-    from rxfal.cli.line import StatusLine
+    from rxfal.cli.line import CANCELLING, StatusLine
     from rxfal.cli.model_help import show as show_model
     from rxfal.cli.printing import write_json
 
@@ -76,7 +76,11 @@ def submit(
             webhook_url=webhook,
         )
         with StatusLine(endpoint) as line:
-            handle = line.wait_for(submitted)
+            try:
+                handle = line.wait_for(submitted)
+            except KeyboardInterrupt:
+                line.say(CANCELLING)
+                raise
             line.say(f"request {handle.request_id}")
     write_json(handle.model_dump(mode="json"))
 
