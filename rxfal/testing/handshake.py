@@ -2,7 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 
 __all__ = ["Arrivals", "Handshake"]
 
@@ -23,22 +24,22 @@ class Handshake:
         True
     """
 
-    __slots__ = ("_event", "_lock", "_wakers", "_what")
+    __slots__ = ("_is_set", "_lock", "_wakers", "_what")
 
     def __init__(self, what: str) -> None:
         self._what = what
-        self._event = threading.Event()
         self._lock = threading.Lock()
+        self._is_set = False
         self._wakers: list[Callable[[], object]] = []
 
     @property
     def is_set(self) -> bool:
-        return self._event.is_set()
+        return self._is_set
 
     def set(self) -> None:
         """Raises the flag and wakes everyone who waits. Call it from any thread, as often as you like."""
         with self._lock:
-            self._event.set()
+            self._is_set = True
             wakers, self._wakers = self._wakers, []
         for wake in wakers:
             wake()
@@ -59,19 +60,13 @@ class Handshake:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(raised.set)
 
-        with self._lock:
-            if self._event.is_set():
-                return
-            self._wakers.append(wake)
-        try:
-            async with asyncio.timeout(timeout):
-                await raised.wait()
-        except TimeoutError:
-            raise TimeoutError(f"waited {timeout} s for {self._what}") from None
-        finally:
-            with self._lock:
-                if wake in self._wakers:
-                    self._wakers.remove(wake)
+        with self._waking(wake) as must_wait:
+            if must_wait:
+                try:
+                    async with asyncio.timeout(timeout):
+                        await raised.wait()
+                except TimeoutError:
+                    raise self._too_late(timeout) from None
 
     def wait_blocking(self, timeout: float = 5.0) -> None:
         """Waits on this thread until the flag is up. Don't call it on the thread whose event loop runs the server.
@@ -82,8 +77,27 @@ class Handshake:
         Raises:
             TimeoutError: The flag did not go up in time.
         """
-        if not self._event.wait(timeout):
-            raise TimeoutError(f"waited {timeout} s for {self._what}")
+        raised = threading.Event()
+        with self._waking(raised.set) as must_wait:
+            if must_wait and not raised.wait(timeout):
+                raise self._too_late(timeout)
+
+    @contextmanager
+    def _waking(self, wake: Callable[[], object]) -> Generator[bool]:
+        """Has `wake` called when the flag goes up, while the block runs; gives False if it is up already."""
+        with self._lock:
+            must_wait = not self._is_set
+            if must_wait:
+                self._wakers.append(wake)
+        try:
+            yield must_wait
+        finally:
+            with self._lock:
+                if wake in self._wakers:
+                    self._wakers.remove(wake)
+
+    def _too_late(self, timeout: float | None) -> TimeoutError:
+        return TimeoutError(f"waited {timeout} s for {self._what}")
 
 
 class Arrivals:
