@@ -130,6 +130,7 @@ class Downloads:
                 await receive(self._http, request_for(source.url, label), into)
             await into.flush()
             into.tell(last=True)
+            await asyncio.sleep(0)  # a subscriber that disposed just now is not left with a file
             return await into.finish(source)
         finally:
             into.close()
@@ -273,5 +274,5 @@ class _Disk(_Into):
             yield
         except FileExistsError:
             raise
-        except OSError as error:
+        except (OSError, RuntimeError) as error:  # RuntimeError: the program ends, and starts no more threads
             raise FalError(f"it could not be saved: {error}", endpoint=self.label) from error

@@ -678,6 +678,40 @@ async def test_disposing_ends_the_connection_and_leaves_nothing_behind(tmp_path:
     assert len(items) == seen
 
 
+@pytest.mark.parametrize("overwrite", [True, False])
+async def test_disposing_at_the_last_step_leaves_nothing_behind(
+    client: Client, tmp_path: Path, overwrite: bool
+) -> None:
+    url = await stored(client, b"x" * 100)
+    ended = asyncio.Event()
+    items: list[Any] = []
+
+    def on_next(item: Any) -> None:
+        items.append(item)
+        if item.received == 100:
+            subscription.dispose()
+            ended.set()
+
+    subscription = client.download(url, tmp_path / "x", overwrite=overwrite).subscribe(on_next, items.append)
+    await ended.wait()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert everything(tmp_path) == []
+    assert items[-1] == DownloadProgress(100, 100)
+
+
+async def test_an_operator_that_fails_at_the_last_step_leaves_nothing_behind(client: Client, tmp_path: Path) -> None:
+    def fail(item: Any) -> None:
+        if item == DownloadProgress(1, 1):
+            raise LookupError("mine")
+
+    with pytest.raises(LookupError, match="mine"):
+        await client.download(await stored(client, b"x"), tmp_path / "x").do_action(fail)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert everything(tmp_path) == []
+
+
 async def test_disposing_while_the_disk_is_written_leaves_nothing_behind(
     tmp_path: Path, alone: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
