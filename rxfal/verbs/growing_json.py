@@ -16,6 +16,12 @@ _IN_STRING = re.compile(r'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
 _TOKEN = re.compile(r'["\[\]{},:]|[^\s"\[\]{},:]+')
 # At the end, half an escape or the first half of a surrogate pair. Backslashes before it are in pairs.
 _HALF = re.compile(r"(?<!\\)((?:\\\\)*)(?:\\u[dD][89abAB][\da-fA-F]{2})?(?:\\(?:u[\da-fA-F]{0,3})?)?\Z")
+# An escape. The group is half a surrogate pair without the other half, which at the very end of a text may still come.
+_LOW = r"\\u[dD][c-fC-F][\da-fA-F]{2}"
+_LOW_TO_COME = r"(?:\\(?:u(?:[dD](?:[c-fC-F][\da-fA-F]?)?)?)?)?\Z"
+_ESCAPE = re.compile(
+    rf"\\u[dD][89abAB][\da-fA-F]{{2}}(?:{_LOW}|(?={_LOW_TO_COME}))|(\\u[dD][89a-fA-F][\da-fA-F]{{2}})|\\.", re.DOTALL
+)
 _WORDS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
 
 
@@ -87,7 +93,7 @@ class GrowingJson:
         if not text.startswith(self._raw):
             self._begin_anew()
         self._raw = text
-        self.text = _in_whole_characters(text)
+        self.text = _without_lone_halves(_in_whole_characters(text))
         while self.end is None and self._find():
             try:
                 self._scan()
@@ -227,3 +233,10 @@ def _in_whole_characters(text: str) -> str:
             text = text[:-1]
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text
+
+
+def _without_lone_halves(text: str) -> str:
+    """The text with escapes for lone halves of surrogate pairs replaced, which JSON allows and its parser refuses."""
+    if "\\ud" not in text and "\\uD" not in text:
+        return text
+    return _ESCAPE.sub(lambda escape: r"\ufffd" if escape[1] else escape[0], text)

@@ -85,6 +85,23 @@ def test_a_pair_of_surrogates_may_come_one_by_one():
     assert typed('["\ud83d\ude00é"]') == [[""], ["😀"], ["😀é"]]
 
 
+@pytest.mark.parametrize(
+    ("json", "values"),
+    [
+        (r'["a\ude00b"]', [[""], ["a"], ["a\ufffd"], ["a\ufffdb"]]),
+        (r'["\ud83dx"]', [[""], ["\ufffdx"]]),
+        (r'["\uD83D\n"]', [[""], ["\ufffd\n"]]),
+        (r'["\ud83d\ud83d\ude00"]', [[""], ["\ufffd"], ["\ufffd😀"]]),
+        (r'["\ud83d"]', [[""], ["\ufffd"]]),
+        (r'["\ud83d\u0041"]', [[""], ["\ufffd"], ["\ufffdA"]]),
+        (r'["\\ud83d"]', [[""], ["\\"], ["\\u"], ["\\ud"], ["\\ud8"], ["\\ud83"], ["\\ud83d"]]),
+        (r'{"\ude00": 1.5}', [{}, {"\ufffd": 1.5}]),
+    ],
+)
+def test_an_escape_for_half_a_character_does_not_spoil_the_rest(json: str, values: list[Any]):
+    assert typed(json) == values
+
+
 BEGINNINGS = {
     'Sure! Here: {"a": 1} Anything else?': {"a": 1},
     '```json\n{"a": 1}\n```': {"a": 1},
