@@ -117,7 +117,8 @@ class FalError(Exception):
         self.endpoint = endpoint
 
     def __str__(self) -> str:
-        return f"{self.endpoint}: {self.message}" if self.endpoint else self.message
+        text = f"{self.endpoint}: {self.message}" if self.endpoint else self.message
+        return f"{text} (request {self.request_id})" if self.request_id and not isinstance(self, ApiError) else text
 
     def reword(self, message: str) -> None:
         """Replace the message, for a caller that knows more about what happened."""

@@ -11,15 +11,23 @@ says that the request is complete, and its result may still be an error; there i
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any, Literal
 
-from pydantic_core import to_json
-
-from rxfal.errors import ApiError, DecodeError, EventTooLargeError, FalError, StreamTimeoutError, TransportError
+from rxfal.errors import (
+    ApiError,
+    DecodeError,
+    EventTooLargeError,
+    FalError,
+    StreamTimeoutError,
+    TransportError,
+    one_sentence,
+)
 from rxfal.wire.deadline import Deadline
+from rxfal.wire.failures import what_happened
 from rxfal.wire.http import Response
 from rxfal.wire.payload import PayloadDecoder
 from rxfal.wire.queue import Addresses, Status, status_in_queue, with_logs
@@ -229,10 +237,9 @@ class Following:
             try:
                 return await self._http.answer(request)
             except FalError as error:
-                is_models_own = isinstance(error, ApiError) and error.status >= 500 and error.request_id is not None
-                if is_models_own:
-                    raise
                 explain_result(error)
+                if isinstance(error, ApiError) and error.request_id is not None:
+                    raise  # the model's own, whatever its status
                 self._bear(error)
             self._pace.went_by(changed=False)
             await self._pace.turn()
@@ -307,24 +314,32 @@ class _LogBook:
 
     def __init__(self) -> None:
         self.all: list[RequestLog] = []
-        self._known: Counter[bytes] = Counter()
+        self._known: Counter[str] = Counter()
 
     def new_in(self, answer: Iterable[Any]) -> tuple[RequestLog, ...]:
         """Take the logs of one answer, and return those that are new."""
         return tuple(self._new_in(answer))
 
     def _new_in(self, answer: Iterable[Any]) -> Iterator[RequestLog]:
-        counted: Counter[bytes] = Counter()
+        counted: Counter[str] = Counter()
         for entry in answer:
             if entry is None:
                 continue
-            key = to_json(entry)
+            key = _key(entry)
             counted[key] += 1
             if counted[key] > self._known[key]:
                 self._known[key] = counted[key]
                 log = RequestLog.read(entry)
                 self.all.append(log)
                 yield log
+
+
+def _key(entry: Any) -> str:
+    """The same text for equal entries."""
+    try:
+        return json.dumps(entry, sort_keys=True)
+    except (RecursionError, ValueError):
+        return f"{type(entry).__name__} too deep to tell apart"
 
 
 def logs_in(status: Status) -> tuple[RequestLog, ...]:
@@ -344,7 +359,8 @@ def value_of(body: bytes, response: Response, decode: PayloadDecoder) -> Any:
 def explain_result(error: FalError) -> None:
     """Say why a result may not be there."""
     if isinstance(error, ApiError) and error.status == 404:
-        error.reword(
-            "there is no result: fal keeps one for about an hour after the request is complete, or for minutes if it "
-            "is large, and then only shows it at https://fal.ai/dashboard/requests; or the id is not right"
+        why = (
+            "fal keeps results only for a while, about an hour after the request is complete, and large ones for "
+            "minutes; see https://fal.ai/dashboard/requests, or check the id"
         )
+        error.reword(one_sentence(what_happened(error), why))

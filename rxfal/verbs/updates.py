@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Generic, Self, cast
 
 from pydantic import BaseModel, ConfigDict, field_validator
-from pydantic_core import to_json
 from typing_extensions import TypeVar
 
 from rxfal.wire.config import Config
@@ -137,7 +137,11 @@ class RequestLog(BaseModel):
 
 
 def _as_text(value: Any) -> str | None:
-    return value if value is None or isinstance(value, str) else to_json(value).decode()
+    """A text as pydantic takes it: without halves of surrogate pairs."""
+    if value is None:
+        return None
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text.encode("utf-8", "replace").decode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,9 @@ import logging
 from dataclasses import replace
 from typing import Any, cast
 
-from pydantic import ValidationError
 from yarl import URL
 
-from rxfal.errors import ApiError, DecodeError, FalError, in_seconds
+from rxfal.errors import ApiError, DecodeError, EndpointError, FalError, in_seconds
 from rxfal.reactive.farewell import PATIENCE, Farewell
 from rxfal.wire.deadline import Deadline
 from rxfal.wire.endpoints import Endpoint, may_see_credential
@@ -98,7 +97,7 @@ class Work:
         try:
             answer = response.decoded(body, PayloadDecoder(endpoint=self.name))
             self.handle = handle = _handle_from(answer, endpoint, self.http)
-        except (DecodeError, ValidationError, TypeError) as error:
+        except (DecodeError, EndpointError, TypeError) as error:
             failure = DecodeError(
                 "the queue took the request, and its answer does not say under which id", data=body, endpoint=self.name
             )
@@ -136,7 +135,7 @@ class Work:
             reason = f"the cancelling had no answer within {in_seconds(PATIENCE)}"
             addresses = addresses_given(handle, self.http.config)
             async with asyncio.timeout(PATIENCE):
-                word = await ask_to_cancel(self.http, addresses, self.name)
+                word = await self._ask_to_cancel(addresses)
             logger.debug("%s: cancelled request %s: %s", self.name, handle.request_id, word)
         except FalError as error:
             self._warn(what_happened(error))
@@ -145,6 +144,16 @@ class Work:
         except asyncio.CancelledError:
             self._warn(reason)
             raise
+
+    async def _ask_to_cancel(self, addresses: Addresses) -> Cancellation:
+        task = asyncio.current_task()
+        try:
+            return await ask_to_cancel(self.http, addresses, self.name)
+        except asyncio.CancelledError:
+            if task is None or task.cancelling():
+                raise
+        # The end of a loop also cancels the tasks with which aiohttp connects. Nothing was sent by then.
+        return await ask_to_cancel(self.http, addresses, self.name)
 
     async def _answer_to_submit(self) -> RequestHandle | None:
         """The handle, once the submit under way is answered; None if there is nothing to cancel."""
@@ -166,11 +175,9 @@ def _handle_from(answer: Any, endpoint: Endpoint, http: Http) -> RequestHandle:
     if not isinstance(answer, dict):
         raise TypeError("the answer is no object")
     found = cast("dict[str, Any]", answer)
-    texts = {name: found[name] for name in ("request_id", *_URLS) if isinstance(found.get(name), str)}
-    handle = RequestHandle.model_validate({"app": endpoint.full_id if endpoint.base else endpoint.id, **texts})
-    addresses = Addresses.of(
-        endpoint, handle.request_id, http.config, **{name: getattr(handle, name) for name in _URLS}
-    )
+    handle = RequestHandle.of(endpoint.full_id if endpoint.base else endpoint.id, found.get("request_id", ""))
+    given = {name: url for name in _URLS if isinstance(url := found.get(name), str)}
+    addresses = Addresses.of(endpoint, handle.request_id, http.config, **given)
     return handle.model_copy(update=dict(zip(_URLS, map(str, addresses), strict=True)))
 
 

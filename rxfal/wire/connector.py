@@ -6,14 +6,16 @@ written for; otherwise aiohttp's own connector is used.
 
 import asyncio
 import inspect
+import socket
 import ssl
 from typing import Any
 
 import aiohttp
+from aiohttp.abc import ResolveResult
 
 from rxfal.wire import connection
 
-__all__ = ["Connector", "connector_of_this_loop"]
+__all__ = ["Connector", "Resolver", "connector_of_this_loop"]
 
 _OVERRIDDEN = ("_wrap_create_connection", "_start_tls_connection")
 
@@ -26,8 +28,9 @@ def connector_of_this_loop(ssl_context: ssl.SSLContext | None = None) -> aiohttp
     """
     is_asyncios = isinstance(asyncio.get_running_loop(), asyncio.BaseEventLoop)  # others have a TLS of their own
     kind = Connector if is_asyncios and _is_known() else aiohttp.TCPConnector
+    resolver = Resolver() if aiohttp.DefaultResolver is aiohttp.ThreadedResolver else None
     # aiohttp's default of 100 connections would make the 101st stream wait in silence.
-    connector = kind(limit=0, limit_per_host=0, ssl=ssl_context or True)
+    connector = kind(limit=0, limit_per_host=0, ssl=ssl_context or True, resolver=resolver)
     connection.use_for(connector)
     return connector
 
@@ -37,6 +40,33 @@ def _is_known() -> bool:
     return all(
         method and {"req", "timeout", "client_error"} <= {*inspect.signature(method).parameters} for method in methods
     )
+
+
+class Resolver(aiohttp.ThreadedResolver):
+    """Looks names up in threads, and without them at the exit of the program, where there are none any more.
+
+    A request of that moment (to cancel what nobody wants now) may wait for the look-up.
+    """
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """The addresses of a host."""
+        try:
+            return await super().resolve(host, port, family)
+        except RuntimeError:  # of the executor
+            found = socket.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
+        return [
+            ResolveResult(
+                hostname=host,
+                host=str(address[0]),
+                port=int(address[1]),
+                family=kind,
+                proto=protocol,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for kind, _, protocol, _, address in found
+        ]
 
 
 class Connector(aiohttp.TCPConnector):

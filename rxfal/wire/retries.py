@@ -130,7 +130,7 @@ def _is_the_servers_fault(error: Exception) -> bool:
 
 def _is_unanswered(error: Exception) -> bool:
     """For the result of a request, which may be an error: the model's own, then, and it has an id."""
-    return _may_help(error) and not (isinstance(error, ApiError) and error.status >= 500 and error.request_id)
+    return _may_help(error) and not (isinstance(error, ApiError) and error.request_id)
 
 
 _WORTH: dict[Retry, Callable[[Exception], bool]] = {

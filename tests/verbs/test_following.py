@@ -323,6 +323,17 @@ async def test_another_refusal_ends_it_and_leaves_the_request_as_it_is(
     assert server.count("cancel") == 0
 
 
+@pytest.mark.parametrize("code", [429, 500, 502, 503, 504])
+async def test_a_result_with_an_id_is_the_models_own(server: QueueServer, client: rxfal.Client, code: int):
+    server.always("result", says(code, {"detail": "busy"}, X_Fal_Request_Id="another", Retry_After="0"))
+    _, task = follow(client.subscribe("me/app", **FAST))
+    (await server.received("stream")).complete()
+    with pytest.raises(rxfal.ApiError) as caught:
+        await done(task)
+    assert (caught.value.status, caught.value.request_id, caught.value.retryable) == (code, "r-1", False)
+    assert server.count("result") == 1
+
+
 async def test_a_404_of_the_status_ends_it(server: QueueServer, client: rxfal.Client):
     server.always("status", says(404, {"status": "NOT_FOUND"}))
     _, task = follow(client.subscribe("me/app", follow="poll", **FAST))

@@ -243,7 +243,7 @@ async def test_result_does_not_wait(server: QueueServer, client: rxfal.Client):
 async def test_a_result_that_fal_forgot_says_so(server: QueueServer, client: rxfal.Client):
     error = await failure_of(client.queue.result(RequestHandle.of("me/app", "r-9")), rxfal.ApiError)
     assert (error.status, error.request_id) == (404, "r-9")
-    assert "fal keeps one for about an hour" in str(error)
+    assert "fal keeps results only for a while" in str(error)
 
 
 async def test_the_models_own_failure_is_not_asked_for_again(

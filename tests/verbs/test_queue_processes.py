@@ -147,6 +147,29 @@ async def test_a_program_that_ends_gives_up_after_a_while_and_names_the_request(
     assert_tidy(err)
 
 
+async def test_names_can_be_looked_up_at_the_end_of_a_program(server: QueueServer):
+    program = await Program.start(
+        server,
+        f"""
+        import threading
+        from aiohttp import connector
+        connector._DNSCacheTable.expired = lambda *_: True
+        client = rxfal.Client(
+            "id:secret-of-the-key", config=rxfal.Config(queue_url="http://localhost:{server.port}")
+        )
+        working = threading.Event()
+        client.queue.updates(rxfal.RequestHandle.of("me/app", "r-1"), cancel_on_dispose=True).subscribe(
+            lambda update: working.set()
+        )
+        working.wait()
+        """,
+    )
+    async with server.client() as client:
+        await client.queue.submit("me/app")
+    status, _, err = await program.end()
+    assert (status, server.job.cancels) == (0, 1), err
+
+
 # Ctrl-C
 
 

@@ -228,11 +228,12 @@ async def test_logs_of_any_form_are_logs(server: QueueServer, client: rxfal.Clie
         7,
         None,
         {"message": "m", "self": 1, "model_config": 2, "timestamp": 1.5},
+        {"message": "half \ud800", "source": ["\ud800"], "labels": {"\ud800": 1}},
     ]
     server.next("stream", streams({"status": "COMPLETED", "logs": odd}))
     completes(server)
     logs = (await client.subscribe("me/app")).logs
-    assert [log.message for log in logs] == ["plain", "", "", "a text", "7", "m"]
+    assert [log.message for log in logs] == ["plain", "", "", "a text", "7", "m", "half ?"]
     assert (logs[0].model_extra, logs[0].level, logs[0].source) == ({"labels": {"gpu": 1}}, "INFO", "USER")
     assert getattr(logs[0], "labels") == {"gpu": 1}  # noqa: B009 (a type checker does not know it)
     assert (logs[1].level, logs[2].model_extra, logs[5].timestamp) == ("3", {"text": "no message"}, "1.5")
@@ -314,7 +315,7 @@ async def test_a_result_that_fal_forgot_says_so(server: QueueServer, client: rxf
     completes(server)
     error = await Watched(client.subscribe("me/app")).failure()
     assert (error.status, error.request_id) == (404, "r-1")
-    assert "fal keeps one for about an hour" in str(error)
+    assert "fal keeps results only for a while" in str(error)
     assert "r-1" in str(error)
 
 
