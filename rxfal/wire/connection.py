@@ -108,9 +108,13 @@ class Connection(ResponseHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """Take the end of the connection.
 
-        aiohttp takes a body without a length for whole when its connection ends, even if that was a reset.
+        aiohttp takes a body without a length for whole when its connection ends, even if that was a reset. And it drops
+        what its parser held back while the body was full: TLS tells of the end together with the last bytes, so that it
+        can come before they are read.
         """
         body = self._payload
+        while self._reading_paused and body is not None and not body.is_eof() and body.exception() is None:
+            self.resume_reading()  # the body takes it all; it is in memory already
         if exc is not None and body is not None and not body.is_eof():
             _fail(body, exc)
         super().connection_lost(exc)

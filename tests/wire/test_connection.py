@@ -170,6 +170,18 @@ async def test_a_body_in_small_chunks_is_held_back_while_nobody_reads_and_is_who
         assert await response.read() == b"".join(pieces)
 
 
+@pytest.mark.parametrize("failure", [None, ConnectionResetError()], ids=["cleanly", "by a reset"])
+async def test_a_full_body_is_whole_when_its_connection_ends_with_its_last_bytes(failure: Exception | None) -> None:
+    connection = Connection(asyncio.get_running_loop())
+    connection.connection_made(asyncio.Transport())
+    connection.set_response_params(read_until_eof=True, auto_decompress=False)
+    connection.data_received(CHUNKED + b"3e8\r\n%b\r\n" % (b"x" * 1000) * 1000 + b"0\r\n\r\n")
+    _, body = await connection.read()
+    assert connection._reading_paused  # with the larger part still in the parser
+    connection.connection_lost(failure)  # as TLS does at once, when the end came with these bytes
+    assert await body.read() == b"x" * 1_000_000
+
+
 async def test_a_chunk_that_comes_in_two_reads_is_handed_on_as_it_comes(make_http: MakeHttp) -> None:
     go_on = asyncio.Event()
 
