@@ -609,16 +609,45 @@ async def test_what_breaks_off_behind_a_redirect_goes_on_behind_it(alone: Client
     assert flaky.asked[1]["range"] == "bytes=1000-"
 
 
-async def test_a_signature_is_shown_by_no_error(alone: Client) -> None:
-    signature = "a/long+signature-0123456789"
+SIGNATURE = "a/long+signature-0123456789"
+SIGNED = "sig=a%2Flong%2Bsignature-0123456789"
+
+
+@pytest.mark.parametrize(
+    "broken",
+    {
+        "an error that repeats it": answer(
+            f'{{"detail": "not {SIGNATURE}"}}'.encode(), "403 X", "Content-Type: a/json"
+        ),
+        "a page that repeats it": answer(f"<title>{SIGNED}</title>".encode(), "500 X"),
+        "a redirect to nowhere": answer(b"", "302 X", f"Location: ftp://h/x?{SIGNED}"),
+        "a redirect without an end": answer(b"", "302 X", f"Location: /?{SIGNED}"),
+        "no answer": b"",
+        "half of one": b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf",
+        "no HTTP": f"HTTP/9 {SIGNATURE}\r\n\r\n".encode(),
+        "a part": b"HTTP/1.1 206 P\r\nContent-Length: 1\r\n\r\nx",
+        "what is not compressed": answer(SIGNATURE.encode(), "200 OK", "Content-Encoding: gzip"),
+    }.items(),
+    ids=lambda given: given[0],
+)
+@pytest.mark.parametrize("redirected", [False, True])
+async def test_a_signature_is_shown_by_no_error(
+    alone: Client, broken: tuple[str, bytes], redirected: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", "rxfal")
+    onward = answer(b"", "302 X", f"Location: /signed?{SIGNED}")
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head: bytes) -> None:
-        writer.write(answer(f'{{"detail": "not {signature}"}}'.encode(), "403 X", "Content-Type: application/json"))
+        writer.write(onward if head.startswith(b"GET /a ") else broken[1])
+        await writer.drain()
+        writer.close()
 
     async with scripted(serve) as server:
-        with pytest.raises(ApiError) as caught:
-            await alone.download(f"{server.url}/a?sig=a%2Flong%2Bsignature-0123456789")
-    assert_hidden(caught.value, signature, "a%2Flong%2Bsignature-0123456789")
+        with pytest.raises(FalError) as caught:
+            await alone.download(f"{server.url}/a" if redirected else f"{server.url}/signed?{SIGNED}", "cat.png")
+    assert_hidden(caught.value, SIGNATURE, SIGNED)
+    assert SIGNATURE not in caplog.text
+    assert SIGNED not in caplog.text
 
 
 # Never subscribed

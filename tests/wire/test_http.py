@@ -6,6 +6,7 @@ import socket
 from asyncio import StreamReader as Reader
 from asyncio import StreamWriter as Writer
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from rxfal.wire.credentials import Credential, Credentials
 from rxfal.wire.http import Http, Request
 from rxfal.wire.login import PostForm
 from rxfal.wire.masking import Secrets
+from rxfal.wire.masking import SecretStr as Hidden
+from rxfal.wire.request import redirected
 from tests.hidden import assert_hidden
 from tests.wire.servers import answer, replies, request_to, scripted
 
@@ -868,3 +871,42 @@ async def test_a_proxy_that_repeats_its_password_does_not_show_it(make_http: Mak
             await make_http("http://models.test").fetch(request_to("http://models.test"))
     assert_hidden(caught.value, "pass/word-9", "pass%2Fword-9", "bWU6cGFzcy93b3JkLTk=")
     assert caught.value.body == "no: ***, ***, ***"
+
+
+# Redirects
+
+
+@pytest.mark.parametrize(
+    ("location", "leads_to"),
+    [
+        ("https://other.example/b%2fc?sig=a+b", "https://other.example/b%2fc?sig=a+b"),
+        ("//other.example/b", "https://other.example/b"),
+        ("/b?x=%7E", "https://first.example/b?x=%7E"),
+        ("b", "https://first.example/b"),
+        ("/a b", "https://first.example/a%20b"),
+        ("/b#part", "https://first.example/b"),
+        ("http://first.example/b", None),
+        ("ftp://first.example/b", None),
+        ("https://user:pass@first.example/b", None),
+        ("https://[::1", None),
+        ("https://first.example:99999/", None),
+    ],
+)
+def test_a_redirect_leads_over_https_to_a_host(location: str, leads_to: str | None):
+    request = Request(
+        method="GET", url=URL("https://first.example/a"), endpoint="a", auth=False, headers={"Range": "x"}, redirects=2
+    )
+    onward = redirected(request, 302, {"Location": location})
+    assert (None if onward is None else str(onward.url)) == leads_to
+    if onward is not None:
+        assert (onward.redirects, onward.headers, onward.auth) == (1, {"Range": "x"}, False)
+
+
+def test_a_request_with_a_credential_and_one_that_wants_none_follow_no_redirect():
+    plain = Request(method="GET", url=URL("http://h/a"), endpoint="a", auth=False, redirects=1)
+    there = {"Location": "/b"}
+    assert redirected(plain, 308, there) is not None
+    assert redirected(plain, 304, there) is None
+    assert redirected(plain, 302, {}) is None
+    for changed in ({"redirects": 0}, {"auth": True}, {"token": Hidden("token")}):
+        assert redirected(replace(plain, **changed), 302, there) is None
