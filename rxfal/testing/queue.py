@@ -55,6 +55,14 @@ class QueuedRequest:
         status: The HTTP status of its result; None until it is completed.
         error: What went wrong, in words; None if nothing has.
         error_type: fal's word for what went wrong, such as `"client_cancelled"`; None if there is none.
+
+    Examples:
+        >>> from rxfal.testing import FalServer
+        >>> with FalServer(models=True, pace=0) as server, server.client() as client:
+        ...     done = client.subscribe("fal-ai/any-llm", {"prompt": "the sea"}).run()
+        ...     (request,) = server.queue
+        >>> request.state, request.status, request.input
+        ('COMPLETED', 200, {'prompt': 'the sea'})
     """
 
     def __init__(

@@ -122,11 +122,6 @@ class FalServer:
 
         A finished one is forgotten after an hour, as fal does, after six minutes if its result has 10,000 bytes or
         more, or when you `forget` it.
-
-        Examples:
-            >>> with FalServer(models=True, pace=0) as server, server.client() as client:
-            ...     server.queue
-            []
         """
         return list(self._queue.requests.values())
 
@@ -139,7 +134,16 @@ class FalServer:
         self._queue.arrival(count).wait_blocking(timeout)
 
     def pause_queue(self) -> None:
-        """Lets no further request of the queue start until `resume_queue`; what runs goes on."""
+        """Lets no further request of the queue start until `resume_queue`; what runs goes on.
+
+        Examples:
+            >>> import rxfal
+            >>> with FalServer(models=True, pace=0) as server, server.client() as client:
+            ...     server.pause_queue()
+            ...     handle = client.queue.submit("fal-ai/any-llm", {"prompt": "the sea"}).run()
+            ...     client.queue.status(handle).run() == rxfal.Queued(handle.request_id, position=0)
+            True
+        """
         self._queue.pause()
 
     def resume_queue(self) -> None:
