@@ -342,10 +342,12 @@ class Http:
         return await changed(self.config.middleware, whole, self.config)
 
     def _proxy_for(self, request: Request) -> URL | None:
-        """The server-side proxy that the request goes through. It has the key, so a request without one needs none."""
+        """The server-side proxy that the request goes through: one that is to carry the key, which the proxy has."""
         proxy = self.config.proxy_url
         carries_key = request.auth and request.token is None and request.through_proxy
-        return URL(proxy) if proxy is not None and carries_key else None
+        if proxy is None or not carries_key or not may_see_credential(request.url, self.config):
+            return None
+        return URL(proxy)
 
     async def _outgoing(self, request: Request, session: LoopSession, moved: Callable[[], None]) -> Outgoing:
         config = self.config

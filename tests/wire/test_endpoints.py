@@ -349,3 +349,9 @@ def test_a_query_is_encoded_as_fal_reads_it():
 def test_a_query_that_json_can_not_carry_names_its_place():
     with pytest.raises(TypeError, match=r"query\.image\[0\] is bytes"):
         encode_query({"image": [b"x"]})
+
+
+def test_the_server_of_models_is_trusted_with_the_key_and_that_of_schemas_is_not():
+    config = Config(api_url="http://models.test/v1", openapi_url="http://schemas.test/openapi")
+    assert may_see_credential(URL("http://models.test/v1/models"), config)
+    assert not may_see_credential(URL("http://schemas.test/openapi"), config)

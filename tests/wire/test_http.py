@@ -121,6 +121,14 @@ async def test_through_a_fal_proxy_the_target_is_named_and_the_key_is_left_out(m
     assert b"Authorization" not in server.heads[0]
 
 
+async def test_a_fal_proxy_is_not_asked_to_take_the_key_where_no_key_may_go(make_http: MakeHttp):
+    async with scripted(replies(answer())) as proxy, scripted(replies(answer())) as stranger:
+        http = make_http("http://127.0.0.1:1", proxy_url=f"{proxy.url}/api/fal")
+        await http.fetch(request_to(stranger.url))
+    assert proxy.heads == []
+    assert b"Authorization" not in stranger.heads[0]
+
+
 async def test_with_a_token_a_request_does_not_pass_the_fal_proxy(make_http: MakeHttp):
     async with scripted(replies(answer())) as server:
         http = make_http(server.url, proxy_url="http://127.0.0.1:1/api/fal")
