@@ -3,7 +3,6 @@
 import re
 import sys
 from collections.abc import Mapping
-from itertools import count
 from typing import Any, NamedTuple
 
 import rxfal
@@ -17,6 +16,8 @@ __all__ = ["Answer", "deliver"]
 
 _MOST_PICTURES = 4
 """How many pictures a terminal fetches to show them."""
+_MOST_NUMBERS = 1000
+"""How many names are tried for files that must not replace others."""
 _PRICE_SECONDS = 3.0
 """How long the last line waits for the price."""
 
@@ -61,22 +62,25 @@ def deliver(client: rxfal.Client, answer: Answer, to: str | None = None, *, over
         write(value)
     else:  # a terminal would not survive the bytes; they were paid for, and are saved
         content_type = answer.headers.get("Content-Type", "").partition(";")[0].strip()
-        uri = rxfal.encode(value, content_type=content_type or "application/octet-stream")
+        uri = rxfal.encode(value, content_type=content_type or None)
         _save(client, rxfal.Completed(name, uri), template(to or ".", "{request_id}{ext}"), overwrite)
     say(_summary(client, answer))
 
 
 def _save(client: rxfal.Client, result: rxfal.Completed[Any], to: str, overwrite: bool) -> None:
     """Save the files of a result: under another name where one exists, for what was paid for must not be lost."""
-    for number in count(2):
+    number = 1
+    while True:
         try:
             files = download(client, result, to, what="downloading", overwrite=overwrite)
+            break
         except FileExistsError:
-            to = re.sub(r"(-\d+)?(\{ext\}|$)", rf"-{number}\2", to, count=1)
-        else:
-            for file in files:
-                say(saved(file))
-            return
+            number += 1
+            if number > _MOST_NUMBERS:
+                raise
+            to = re.sub(r"(-\d+)?(\{ext\}|\.\w+$|$)", rf"-{number}\2", to, count=1)
+    for file in files:
+        say(saved(file))
 
 
 def _show_pictures(client: rxfal.Client, value: Any) -> None:
@@ -84,7 +88,7 @@ def _show_pictures(client: rxfal.Client, value: Any) -> None:
     for place, url in picture_addresses(value)[:_MOST_PICTURES]:
         try:
             (file,) = download(client, url, None, what=f"getting {place} to show it")
-        except rxfal.FalError as error:  # the result itself is there
+        except (rxfal.FalError, ValueError) as error:  # the result itself is there
             say(f"{place} can't be shown: {error}")
         else:
             assert file.data is not None

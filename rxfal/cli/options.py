@@ -1,5 +1,6 @@
 """The arguments and options that several commands have in common, each spelled once."""
 
+import pathlib
 from enum import Enum
 from typing import Annotated, Any
 
@@ -41,11 +42,27 @@ Fields = Annotated[
     ),
 ]
 
+
+def _place(given: str | None) -> str | None:
+    """Whatever is wrong with the place is known before anything is paid."""
+    if given is not None:
+        from rxfal.verbs.targets import Template
+
+        try:
+            Template(given, 1, "a-request")
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+        if "{" not in given and pathlib.Path(given).exists() and not pathlib.Path(given).is_dir():
+            raise typer.BadParameter(f"{given} is a file; name a folder, or a template")
+    return given
+
+
 Download = Annotated[
     str | None,
     typer.Option(
         "--download",
         "-d",
+        callback=_place,
         metavar="DIR",
         help="Save the files of the result in this folder, or where a template with {request_id}, {index}, {name} and "
         "{ext} says.",

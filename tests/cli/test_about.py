@@ -1,7 +1,10 @@
 """`rxfal models`, `schema` and `price`, `--help-model`, and what a call's last line says of its cost."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -122,6 +125,26 @@ async def _free(input: Any, job: Any) -> Any:
 def test_the_help_loads_nothing_that_sends_requests_or_draws_pictures() -> None:
     modules = loaded_by("import rxfal.cli.app")
     assert modules & {"PIL", "aiohttp", "pydantic", "reactivex", "stamina"} == set()
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_shells_complete_commands_and_options(shell: str) -> None:
+    def said(instruction: str, typed: str = "") -> str:
+        environment = {
+            "_RXFAL_COMPLETE": f"{instruction}_{shell}",
+            "COMP_WORDS": typed,  # bash
+            "COMP_CWORD": str(len(typed.split()) - 1),
+            "_TYPER_COMPLETE_ARGS": typed,  # zsh and fish
+            "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+        }
+        command = [sys.executable, "-c", "import sys; sys.argv[0] = 'rxfal'; from rxfal.cli import main; main()"]
+        done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, timeout=60)
+        return done.stdout
+
+    assert "rxfal" in said("source")
+    assert "subscribe" in said("complete", "rxfal sub")
+    assert "--download" in said("complete", "rxfal run --down")
+    assert "--download" not in said("complete", "rxfal models --down")
 
 
 _COMMANDS = [

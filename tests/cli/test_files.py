@@ -191,9 +191,20 @@ def test_files_that_exist_are_kept_and_the_new_ones_have_other_names(
         assert run(["run", "owner/painter", "-d", str(tmp_path / "{index}{ext}")]) == 0
     assert len(list(tmp_path.iterdir())) == 9
     assert {file.read_bytes() for file in tmp_path.glob("0*")} == {_picture("red")}
+    assert {file.name for file in tmp_path.glob("0*")} == {"0.png", "0-2.png", "0-3.png"}
     (tmp_path / "1.png").write_bytes(b"old")
     assert run(["run", "owner/painter", "-d", str(tmp_path / "{index}{ext}"), "--force"]) == 0
     assert (tmp_path / "1.png").read_bytes() == _picture("blue")
+
+
+@pytest.mark.parametrize("place", ["{nothing}", "{index", "note.txt"])
+def test_a_wrong_place_is_told_before_anything_is_sent(
+    place: str, server: FalServer, note: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(note.parent)
+    assert run(["run", "fal-ai/fast-julia", "-i", "prompt=x", "-d", place]) == 2
+    assert "--download" in capfd.readouterr().err
+    assert server.requests == []
 
 
 def test_a_download_that_fails_loses_no_result(

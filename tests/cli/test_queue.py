@@ -103,6 +103,11 @@ def test_a_timeout_cancels_and_is_an_error(painter: Painter, capfd: pytest.Captu
     assert len(painter.cancels()) == 1
 
 
+def test_speech_comes_through_the_queue_too(server: FalServer, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert run(["subscribe", "fal-ai/speech", "-i", "text=hi"]) == 0
+    assert capfdbinary.readouterr().out.startswith(b"RIFF")
+
+
 @pytest.mark.parametrize("how", ["ids", "file", "stdin"])
 def test_follow_waits_for_a_request_that_is_there(
     how: str, painter: Painter, handle: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
