@@ -156,7 +156,8 @@ class _Sending:
     async def whole(self) -> None:
         put = self._place.request(self._http.config, self._label)
         body = _Range(0, self._contents.size)
-        await self._http.fetch(self._with_body(put, body, self._file.content_type))
+        put.headers = {"Content-Type": self._file.content_type}
+        await self._http.fetch(self._with_body(put, body))
         body.check_that_it_was_sent(self._label)
 
     async def parts(self) -> None:
@@ -184,21 +185,20 @@ class _Sending:
         body = _Range(start, min(PART_SIZE, self._contents.size - start))
         answer = await _answer(
             self._http,
-            self._with_body(put, body, "application/octet-stream"),
+            self._with_body(put, body),
             _Part,
             "the storage did not confirm the part; try again",
         )
         body.check_that_it_was_sent(label)
         return answer.etag
 
-    def _with_body(self, request: Request, body: _Range, content_type: str) -> Request:
+    def _with_body(self, request: Request, body: _Range) -> Request:
         def moved(gained: int) -> None:
             self._sent += gained
             self._tell(self._sent, self._contents.size)
 
         return replace(
             request,
-            headers={"Content-Type": content_type},
             body=lambda: _Body(self._file, self._contents, body, moved),
             content_length=body.size,
             stall_timeout=STALL_LIMIT,

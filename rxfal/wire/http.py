@@ -280,6 +280,8 @@ class Http:
                     outgoing.method,
                     outgoing.url,
                     headers=outgoing.headers,
+                    # The type of a part of a file is none, and a signature may cover that.
+                    skip_auto_headers=("Content-Type",) if callable(request.body) else None,
                     data=outgoing.body,
                     proxy=outgoing.proxy,
                     allow_redirects=False,

@@ -167,10 +167,10 @@ class _Transfer:
         tag = _strong_tag(response)
         if found is None or int(found[1]) != start or (tag is not None and tag != self._validator):
             raise _CanNotGoOnError
-        if found[2] != "*":
-            if self._total not in (None, int(found[2])):
-                raise _CanNotGoOnError
-            self._total = int(found[2])
+        total = self._total if found[2] == "*" else int(found[2])
+        if total is None or self._total not in (None, total):  # without a size, no one could tell that it is whole
+            raise _CanNotGoOnError
+        self._total = total
 
     async def _begin(self, response: Response) -> None:
         is_plain = response.headers.get("Content-Encoding", "identity").strip().lower() in ("", "identity")

@@ -509,6 +509,26 @@ async def test_a_server_that_gives_less_than_the_rest_is_asked_for_more(alone: C
     assert b"Range: bytes=4-" in server.heads[2]
 
 
+@pytest.mark.parametrize(("total", "asked"), [(b"4", 2), (b"*", 3)])
+async def test_a_file_of_unknown_size_goes_on_only_if_its_size_is_known_by_then(
+    alone: Client, total: bytes, asked: int
+) -> None:
+    """A server may give less than the rest, and then nothing else would say that more is to come."""
+    cut = b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nETag: "one"\r\n\r\n2\r\nab\r\n'
+    rest = b"HTTP/1.1 206 P\r\nContent-Range: bytes 2-3/%b\r\nTransfer-Encoding: chunked\r\n\r\n2\r\ncd\r\n0\r\n\r\n"
+    answers = [cut, rest % total, answer(b"abcd")]
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head: bytes) -> None:
+        reply = answers.pop(0)
+        writer.write(reply)
+        if reply is cut:
+            writer.close()
+
+    async with scripted(serve) as server:
+        assert (await alone.download(server.url)).data == b"abcd"
+    assert len(server.heads) == asked
+
+
 async def test_a_part_that_nobody_asked_for_is_an_error(alone: Client) -> None:
     async with scripted(replies(PARTIAL + b"Content-Range: bytes 2-3/4\r\n\r\ncd")) as server:
         with pytest.raises(DecodeError, match="a part of the file, though the whole was asked for"):

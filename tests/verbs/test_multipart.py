@@ -172,6 +172,7 @@ async def test_addresses_are_used_as_they_are_and_the_key_goes_to_the_first_alon
     assert sorted(signed[:-1]) == sorted(f"PUT /put%20me/{n}?{own.query}" for n in range(1, 11))
     assert signed[-1] == f"POST /put%20me/complete?{own.query}"
     assert ["Authorization" in headers for headers in own.headers] == [True, *[False] * 11]
+    assert ["Content-Type" in headers for headers in own.headers] == [True, *[False] * 10, True]
 
 
 async def test_parts_run_side_by_side_and_no_more_than_eight(own: Storage, own_client: Client) -> None:
