@@ -41,16 +41,20 @@ class QueueRoutes:
         endpoint = "/".join(segments)
         app = app_of(endpoint)
         self._access.check(record, app)
+        behind = segments[segments.index("requests", 2) + 1 :] if "requests" in segments[2:] else []
+        found = self._queue.requests.get(behind[0]) if behind else None
+        if found is not None and app_of(found.endpoint) == app:
+            record.request_id = found.request_id
+            return await self._about(found, behind[1:], request, record)
         if record.method == "POST":
             return self._submit(endpoint, record)
-        if "requests" not in segments[2:]:
+        if not behind:
             raise _not_allowed(record, "POST")
-        at = segments.index("requests", 2)
-        identifier, *action = segments[at + 1 :] or [""]
-        found = self._queue.requests.get(identifier)
-        if found is None or app_of(found.endpoint) != app:
-            return json_response({"status": "NOT_FOUND", "detail": f"Request {identifier!r} not found"}, status=404)
-        record.request_id = found.request_id
+        return json_response({"status": "NOT_FOUND", "detail": f"Request {behind[0]!r} not found"}, status=404)
+
+    async def _about(
+        self, found: QueuedRequest, action: list[str], request: web.BaseRequest, record: RecordedRequest
+    ) -> web.StreamResponse:
         match action:
             case ["cancel"]:
                 if record.method != "PUT":

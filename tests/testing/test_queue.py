@@ -129,7 +129,7 @@ async def test_what_is_unknown_is_404(server: FalServer, session: aiohttp.Client
 
     assert (await ask(session, "/queue/owner/nowhere", "POST"))[0] == 404
     answer = await submit(session)
-    for path in ("owner/app/requests/nothing", f"owner/other/requests/{answer['request_id']}", "owner/app/requests"):
+    for path in ("owner/app/requests/nothing", f"owner/other/requests/{answer['request_id']}"):
         for action, method in (("", "GET"), ("/status", "GET"), ("/status/stream", "GET"), ("/cancel", "PUT")):
             status, body = await ask(session, f"/queue/{path}{action}", method)
             assert (status, body["status"]) == (404, "NOT_FOUND")
@@ -152,8 +152,16 @@ async def test_other_methods_are_405(server: FalServer, session: aiohttp.ClientS
         return 1
 
     answer = await submit(session)
-    for url, method in (("/queue/owner/app", "GET"), (answer["status_url"], "PUT"), (answer["cancel_url"], "GET")):
+    for url, method in (
+        ("/queue/owner/app", "GET"),
+        ("/queue/owner/app/requests", "GET"),
+        (answer["status_url"], "PUT"),
+        (answer["cancel_url"], "GET"),
+        (answer["cancel_url"], "POST"),
+        (answer["response_url"], "POST"),
+    ):
         assert (await ask(session, url, method))[0] == 405
+    assert len(server.queue) == 1
 
 
 async def test_it_wants_the_key(server: FalServer, session: aiohttp.ClientSession):
