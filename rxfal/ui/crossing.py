@@ -29,7 +29,7 @@ class Window(Protocol):
         """Register a subscription that ends with the window.
 
         Args:
-            on_gone: Called when the window is gone.
+            on_gone: Called when the window is gone; at once, if it is gone already.
 
         Returns:
             A function that unregisters it. It may be called from any thread.
@@ -44,7 +44,9 @@ def crossing_to(window: Window, buffer_size: int) -> Callable[[Observable[_T]], 
     def cross(source: Observable[_T]) -> Observable[_T]:
         def subscribe(observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
             crossing: Crossing[Any] = Crossing(observer, window.post, buffer_size, scheduler)
-            leave = window.enter(crossing.dispose)
+            leave = window.enter(crossing.abandon)
+            if crossing.is_stopped:
+                return Disposable()
             return CompositeDisposable(crossing.subscribe_to(source, crossing.upstream(scheduler)), Disposable(leave))
 
         return Observable(subscribe)

@@ -35,7 +35,8 @@ def on_qt(
     - *Emits when* Qt's event loop gets to it.
     - *Pauses when* `buffer_size` items wait, or the consumer is full.
     - *Ends when* the source ends, after the last item.
-    - *Cancels when* disposed, or when `owner` is destroyed. Then nothing that waits is delivered.
+    - *Cancels when* disposed, or when `owner` is destroyed. Then nothing that waits is delivered; an
+      iterator or `await` gets a `TransportError`.
 
     Args:
         owner: A widget or any other QObject, from PySide6 or PyQt6. By default, items go to the application's thread.
@@ -86,7 +87,11 @@ class _QtWindow:
         # A function, because both bindings hold only weak references to methods. A direct connection, because
         # otherwise Qt would call back on the subscribing thread.
         gone: Callable[..., None] = lambda *_: on_gone()
-        connection = self._owner.destroyed.connect(gone, self._core.Qt.ConnectionType.DirectConnection)
+        try:
+            connection = self._owner.destroyed.connect(gone, self._core.Qt.ConnectionType.DirectConnection)
+        except RuntimeError:  # already destroyed
+            on_gone()
+            return _nothing
         return lambda: self._leave(connection)
 
     def _leave(self, connection: Any) -> None:

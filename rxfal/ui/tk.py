@@ -34,7 +34,8 @@ def on_tk(
     - *Emits when* Tk checks for it, every `every` seconds.
     - *Pauses when* `buffer_size` items wait, or the consumer is full.
     - *Ends when* the source ends, after the last item.
-    - *Cancels when* disposed, or when the widget is destroyed. Then nothing that waits is delivered.
+    - *Cancels when* disposed, or when the widget is destroyed. Then nothing that waits is delivered; an
+      iterator or `await` gets a `TransportError`.
 
     Args:
         widget: Any widget, such as the root window.
@@ -97,7 +98,8 @@ class _TkWindow:
                 "again, such as retry"
             )
         if self._is_gone:
-            raise RuntimeError("the widget is destroyed")
+            on_gone()
+            return _nothing
         place = object()
         self._present[place] = on_gone
         if self._timer is None:
@@ -129,6 +131,10 @@ class _TkWindow:
             present, self._present = self._present, {}
             for on_gone in present.values():
                 on_gone()
+
+
+def _nothing() -> None:
+    pass
 
 
 def _weakly(window: _TkWindow) -> Callable[[Any], None]:

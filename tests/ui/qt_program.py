@@ -13,7 +13,7 @@ import reactivex as rx
 from rxfal import from_observable, ui
 from rxfal import operators as ops
 
-from .screen import MANY, Model, Seen, Window, report, reports, still_open
+from .screen import MANY, Model, Seen, Window, report, reports, still_open, waiting_for
 
 binding, scenario = sys.argv[1:]
 if scenario == "without an application":
@@ -72,6 +72,23 @@ elif scenario == "destroyed":
     closed, count = model.closed.wait(1.0), len(seen.items)
     window.a_while()
     report(closed=closed, called_since=len(seen.items) - count, ends=seen.ends, open=still_open())
+elif scenario == "destroyed before a timer behind it":
+    model = Model(None, pause=0.0002)
+    model.stream.pipe(ui.on_qt(label), ops.timeout(0.1)).subscribe(*seen.callbacks)
+    window.until(lambda: len(seen.items) > 3)
+    destroy()
+    window.a_while()
+    report(closed=model.closed.wait(1.0), ends=seen.ends, open=still_open())
+elif scenario == "destroyed before the subscription":
+    stream = Model(3).stream.pipe(ui.on_qt(label))
+    destroy()
+    stream.subscribe(*seen.callbacks)
+    window.a_while()
+    report(items=seen.items, ends=seen.ends, open=still_open())
+elif scenario == "destroyed while someone waits":
+    report(
+        outcome=waiting_for(Model(None, pause=0.0002).stream.pipe(ui.on_qt(label)), application.processEvents, destroy)
+    )
 elif scenario == "disposed":
     model = Model(None, pause=0.0002)
     subscription = model.stream.pipe(ui.on_qt(label)).subscribe(*seen.callbacks)

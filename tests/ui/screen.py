@@ -96,6 +96,23 @@ class Window:
         self.until(lambda: False, 0.2)
 
 
+def waiting_for(stream: Stream[Any], turn: Callable[[], None], destroy: Callable[[], None]) -> str:
+    """What an `await` in the window's thread gets when the window is destroyed; empty if it waits on."""
+
+    async def wait() -> str:
+        waiting = asyncio.ensure_future(stream.wait())
+        for step in range(500):
+            if step == 10:
+                destroy()
+            turn()
+            await asyncio.sleep(0.001)
+        waiting.cancel()
+        (outcome,) = await asyncio.gather(waiting, return_exceptions=True)
+        return str(outcome)
+
+    return asyncio.run(wait())
+
+
 def reports() -> list[str]:
     """What the background loop's exception handler is told from now on."""
     told: list[str] = []

@@ -67,6 +67,21 @@ def test_destroying_the_window_ends_the_model_and_calls_nothing_more(toolkit: st
 
 
 @BINDINGS
+def test_no_timer_outlives_the_window(toolkit: str):
+    assert play(toolkit, "destroyed before a timer behind it") == {"closed": True, "ends": [], "open": []}
+
+
+@BINDINGS
+def test_a_window_that_is_gone_already_is_told_nothing(toolkit: str):
+    assert play(toolkit, "destroyed before the subscription") == {"items": [], "ends": [], "open": []}
+
+
+@BINDINGS
+def test_whoever_waits_for_a_window_that_is_destroyed_waits_no_longer(toolkit: str):
+    assert "window that should get the items is gone" in play(toolkit, "destroyed while someone waits")["outcome"]
+
+
+@BINDINGS
 def test_after_a_dispose_on_the_window_s_thread_nothing_that_waited_is_delivered(toolkit: str):
     seen = play(toolkit, "disposed")
     assert (seen["closed"], seen["called_since"], seen["open"], seen.get("left", 0)) == (True, 0, [], 0)

@@ -7,9 +7,10 @@ import threading
 import time
 import tkinter
 
+from rxfal import operators as ops
 from rxfal import ui
 
-from .screen import MANY, Model, Seen, Window, report, reports, still_open
+from .screen import MANY, Model, Seen, Window, report, reports, still_open, waiting_for
 
 (scenario,) = sys.argv[1:]
 root = tkinter.Tk()
@@ -59,6 +60,21 @@ elif scenario in ("destroyed", "root destroyed"):
     if scenario == "destroyed":
         window.a_while()
     report(closed=closed, called_since=len(seen.items) - count, ends=seen.ends, open=still_open())
+elif scenario == "destroyed before a timer behind it":
+    model = Model(None, pause=0.0002)
+    model.stream.pipe(ui.on_tk(frame), ops.timeout(0.1)).subscribe(*seen.callbacks)
+    window.until(lambda: len(seen.items) > 3)
+    frame.destroy()
+    window.a_while()
+    report(closed=model.closed.wait(1.0), ends=seen.ends, open=still_open())
+elif scenario == "destroyed before the subscription":
+    stream = Model(3).stream.pipe(ui.on_tk(frame))
+    frame.destroy()
+    stream.subscribe(*seen.callbacks)
+    window.a_while()
+    report(items=seen.items, ends=seen.ends, open=still_open())
+elif scenario == "destroyed while someone waits":
+    report(outcome=waiting_for(Model(None, pause=0.0002).stream.pipe(ui.on_tk(frame)), root.update, frame.destroy))
 elif scenario == "disposed":
     model = Model(None, pause=0.0002)
     subscription = model.stream.pipe(ui.on_tk(frame)).subscribe(*seen.callbacks)

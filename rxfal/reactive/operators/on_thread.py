@@ -151,6 +151,21 @@ class Crossing(OperatorObserver[_T]):
         if self._gate is not None:
             self._gate.open(self)
 
+    def abandon(self, cause: Exception | None = None) -> None:
+        """End the subscription because its target is gone: callbacks aren't told, but an iterator or `await` is."""
+        self.dispose()
+        consumer = None if self._downstream is None else self._downstream.consumer
+        if consumer is None:
+            return
+        if consumer.is_pulling:
+            gone = TransportError(
+                "the thread, event loop or window that should get the items is gone", kind="cancelled"
+            )
+            gone.__cause__ = cause
+            consumer.on_error(gone)
+        else:
+            consumer.dispose()  # with timers that run behind this operator
+
     def _cross(self, callback: Callable[..., object], *args: Any) -> None:
         waiting = self._waiting
         if not waiting and self._is_there():
@@ -170,16 +185,7 @@ class Crossing(OperatorObserver[_T]):
         try:
             self._post(self._deliver)
         except RuntimeError as error:  # the target thread is gone
-            self.dispose()
-            consumer = None if self._downstream is None else self._downstream.consumer
-            if consumer is None:
-                return
-            if consumer.is_pulling:
-                gone = TransportError("the thread or event loop that should get the items is gone", kind="cancelled")
-                gone.__cause__ = error
-                consumer.on_error(gone)
-            else:
-                consumer.dispose()
+            self.abandon(error)
         except Exception as error:  # a bug in `post`: nothing can cross, not even the error
             self.dispose()
             (self._on_error or self._unhandled)(error)
