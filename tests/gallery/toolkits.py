@@ -16,7 +16,7 @@ class Toolkit(NamedTuple):
     Attributes:
         name: Of its environment and of its example.
         display: The command that provides a display; empty if it needs none.
-        site: How its environment's Python runs the example, for one that is a website; None for the others.
+        site: Whether it is a website, which `run.py` runs as for `make gallery`.
         restarts: Whether another Start ends the first; else it is ignored while that runs.
         grace: Seconds for which it holds the view of a visitor who has left.
         picture: The format of its screenshot.
@@ -24,19 +24,18 @@ class Toolkit(NamedTuple):
 
     name: str
     display: tuple[str, ...] = ()
-    site: tuple[str, ...] | None = None
+    site: bool = False
     restarts: bool = True
     grace: float = 0.0
     picture: str = "png"
 
     def screen(self, server: FalServer) -> Screen:
         """Its example's screen; skips the test where something is missing."""
-        if self.site is None:
+        if not self.site:
             need_programs(*self.display[:1], python_of(self.name))
             return Screen([*self.display, python_of(self.name), str(_SCREENS / f"{self.name}_screen.py")], server)
         need_programs("chromium", python_of("browser"), python_of(self.name))
-        example = str(ROOT / "examples" / "ui" / f"{self.name}_app.py")
-        site = [python_of(self.name), *(part.replace("EXAMPLE", example) for part in self.site)]
+        site = [python_of(self.name), str(ROOT / "examples" / "ui" / "run.py"), self.name]
         return Screen([python_of("browser"), str(_SCREENS / "web_screen.py"), *site], server)
 
     def screen_to_show(self, server: FalServer) -> Screen:
@@ -51,23 +50,16 @@ def python_of(environment: str) -> str:
     return str(_ENVIRONMENTS / environment / "bin" / "python")
 
 
-_QUIETLY = "--server.headless=true", "--browser.gatherUsageStats=false"
 TOOLKITS = {
     toolkit.name: toolkit
     for toolkit in (
         Toolkit("textual", picture="svg"),
         Toolkit("tk", display=("xvfb-run", "-a")),
         Toolkit("qt"),
-        Toolkit("nicegui", site=("EXAMPLE",), grace=1.5),
-        Toolkit("gradio", site=("EXAMPLE",), restarts=False),
-        Toolkit(
-            "streamlit",
-            site=("-m", "streamlit", "run", "EXAMPLE", "--server.port=PORT", "--server.address=127.0.0.1", *_QUIETLY),
-        ),
+        Toolkit("nicegui", site=True, grace=1.5),
+        Toolkit("gradio", site=True, restarts=False),
+        Toolkit("streamlit", site=True),
         Toolkit("jupyter"),
-        Toolkit(
-            "marimo",
-            site=("-m", "marimo", "run", "EXAMPLE", "--session-ttl=0", "--port=PORT", "--host=127.0.0.1", "--headless"),
-        ),
+        Toolkit("marimo", site=True),
     )
 }
