@@ -163,11 +163,14 @@ def _pointed(value: Any, names: dict[str, str]) -> Any:
     if isinstance(schema.get("$ref"), str):
         return {"$ref": _lead(schema["$ref"], names)}
     built = {
-        key: item if key in _DATA else _pointed(item, names)
+        key: _part(key, item, names)
         for key, item in schema.items()
         if not (key in ("format", "title") and isinstance(item, str))
     }
     _join_null(built)
+    if "default" in built and not _is_plain(built["default"], built.get("type")):
+        note = f"Left out, it is {json.dumps(built.pop('default'))}."
+        built["description"] = f"{built['description']}\n{note}" if "description" in built else note
     if isinstance(kinds := schema.get("discriminator"), dict) and "mapping" in kinds:
         leads = {kind: _lead(to, names) for kind, to in cast(dict[str, Any], kinds)["mapping"].items()}
         built["discriminator"] = {**kinds, "mapping": leads}
@@ -179,6 +182,14 @@ def _pointed(value: Any, names: dict[str, str]) -> Any:
     return built
 
 
+def _part(key: str, value: Any, names: dict[str, str]) -> Any:
+    if key in _DATA:
+        return value
+    if key in ("properties", "patternProperties") and isinstance(value, dict):  # by names, which may be keywords
+        return {name: _pointed(schema, names) for name, schema in cast(dict[str, Any], value).items()}
+    return _pointed(value, names)
+
+
 def _join_null(schema: dict[str, Any]) -> None:
     """Spell a type or null as one type: for two with constraints of their own, the generator makes a class each."""
     either = schema.get("anyOf")
@@ -187,6 +198,26 @@ def _join_null(schema: dict[str, Any]) -> None:
         if isinstance(other.get("type"), str) and "enum" not in other:
             del schema["anyOf"]
             schema |= {**other, "type": [other["type"], "null"]}
+
+
+_PYTHON: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "array": (list,),
+}
+
+
+def _is_plain(default: object, kind: Any) -> bool:
+    """Whether a default is of its field's type as it stands: an object is of no class that is made for it."""
+    own = type(default)
+    items = cast(list[Any], default) if isinstance(default, list) else [default]
+    if any(isinstance(item, dict | list) for item in items):
+        return False
+    kinds = cast(list[Any], kind) if isinstance(kind, list) else [kind]
+    fitting = {each for name in kinds for each in _PYTHON.get(name, ())}
+    return default is None or not fitting or own in fitting
 
 
 def _lead(pointer: str, names: dict[str, str]) -> str:

@@ -46,6 +46,10 @@ INPUT: dict[str, Any] = {
         "schema": {"type": "string"},
         "format": {"type": "string", "enum": ["jpeg", "png"], "default": "jpeg"},
         "loras": {"type": "array", "items": {"$ref": "#/$defs/Lora"}, "default": []},
+        "box": {"allOf": [{"$ref": "#/$defs/ImageSize"}], "default": {"width": 8}, "description": "A box."},
+        "boxes": {"type": "array", "items": {"$ref": "#/$defs/ImageSize"}, "default": [{"width": 8}]},
+        "odd": {"type": "integer", "default": "8"},
+        "scale": {"type": "number", "default": 1},
         "anything": {},
         "more": {"type": "object", "additionalProperties": True},
     },
@@ -98,6 +102,8 @@ def test_the_source_is_python_that_does_what_the_schema_says(tmp_path: Path) -> 
         prompt="a", image_url="data:,x", image_size={"width": 8}, loras=[{"path": "p"}], negative_prompt="n", class_="c"
     )
     assert not hasattr(models, "os")
+    assert (asked.box, asked.boxes, asked.odd, asked.scale) == (None, None, None, 1)
+    assert models.Input.model_fields["box"].description == 'A box.\nLeft out, it is {"width": 8}.'
     assert (asked.steps, asked.format, asked.seed) == (28, "jpeg", None)
     assert list(models.Input.model_fields)[:2] == ["prompt", "image_size"]
     assert models.Output.model_validate_json('{"images": [{"url": "u", "parent": {"url": "v"}}]}').images[0].parent
@@ -145,6 +151,16 @@ def test_a_model_that_contains_itself_and_names_that_are_taken(tmp_path: Path) -
 def test_a_result_that_is_not_described_may_be_anything(tmp_path: Path) -> None:
     models = loaded(made(output={}), tmp_path)
     assert models.Output({"a": 1}).root == {"a": 1}
+
+
+def test_properties_may_be_named_like_keywords(tmp_path: Path) -> None:
+    names = ("default", "enum", "examples", "const", "properties", "type", "title", "description", "anyOf", "required")
+    size = {"$ref": "#/$defs/ImageSize"}
+    given = {"type": "object", "properties": dict.fromkeys(names, size), "$defs": INPUT["$defs"]}
+    models = loaded(made(given), tmp_path)
+    fields = models.Input.model_fields
+    assert {field.alias or name for name, field in fields.items()} == {*names}
+    assert all(field.annotation == models.ImageSize | None for field in fields.values())
 
 
 def test_a_union_with_a_discriminator(tmp_path: Path) -> None:
