@@ -262,7 +262,7 @@ def _complete(error: FalError, work: Work, following: Following | None) -> None:
     if work.handle is not None:
         error.request_id = work.handle.request_id
         error.retryable = False
-    elif isinstance(error, StreamTimeoutError) and work.is_submitting:
+    elif isinstance(error, StreamTimeoutError) and work.may_be_taken:
         say_unknown(error)
     if following is not None:
         error.logs = following.logs

@@ -59,9 +59,13 @@ class Work:
         self._cancelling: Farewell[None] | None = None
 
     @property
-    def is_submitting(self) -> bool:
-        """Whether a submit was sent, or is being sent, and has had no answer."""
-        return self._posting is not None and not self._posting.done()
+    def may_be_taken(self) -> bool:
+        """Whether nobody knows if the request was taken: it is being sent, or was sent and had no answer."""
+        posting = self._posting
+        if posting is None or not posting.done():
+            return posting is not None
+        error = None if posting.cancelled() else posting.exception()
+        return posting.cancelled() or (isinstance(error, FalError) and error.outcome_unknown)
 
     async def found(self) -> None:
         """Begin with a request that was submitted before."""

@@ -28,6 +28,7 @@ from tests.verbs.queue_server import (
     streams,
     submit,
     take_and_drop,
+    take_then,
 )
 
 pytestmark = pytest.mark.every_loop
@@ -651,6 +652,15 @@ async def test_a_submit_without_an_answer_within_the_timeout_is_unknown(
     error = await Watched(client.subscribe("me/app", timeout=0.05)).failure()
     assert (error.request_id, error.retryable, error.outcome_unknown) == (None, False, True)
     assert "not submitted within" in str(error)
+
+
+async def test_a_submit_that_is_dropped_after_the_timeout_is_unknown_too(server: QueueServer, client: rxfal.Client):
+    gate = asyncio.Event()
+    server.next("submit", take_then(gate, drop))
+    asyncio.get_running_loop().call_later(0.1, gate.set)
+    error = await Watched(client.subscribe("me/app", timeout=0.05)).failure()
+    assert isinstance(error, rxfal.StreamTimeoutError)
+    assert (error.request_id, error.retryable, error.outcome_unknown) == (None, False, True)
 
 
 async def test_a_dropped_status_does_not_end_it(server: QueueServer, client: rxfal.Client):
