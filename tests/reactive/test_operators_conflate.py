@@ -7,6 +7,7 @@ import operator
 import queue
 import threading
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from typing import Any
 
@@ -405,6 +406,33 @@ async def test_on_another_loop_the_consumer_gets_the_newest():
     loop.close()
     assert seen == sorted(set(seen))
     assert seen[-1] == counter.total - 1
+
+
+@pytest.mark.parametrize("to", ["a thread", "this loop"])
+async def test_an_iterator_behind_on_thread_or_on_loop_gets_the_newest_when_it_asks(to: str):
+    counter = Counter(10 * BUFFER_SIZE)
+    with ThreadPoolExecutor(1) as pool:
+        crossing = ops.on_thread(pool.submit) if to == "a thread" else ops.on_loop(asyncio.get_running_loop())
+        async with aclosing(iterate(counter.stream.pipe(ops.conflate(), crossing))) as items:
+            first = await anext(items)
+            await until(lambda: counter.produced == counter.total)
+            await spin()
+            assert (first, [item async for item in items]) == (0, [counter.total - 1])
+
+
+async def test_behind_on_thread_a_consumer_that_only_pauses_gets_no_more_than_it_has_room_for():
+    source = Source()
+    with ThreadPoolExecutor(1) as pool:
+        stream = source.stream.pipe(ops.conflate(), ops.on_thread(pool.submit), ops.share())
+        items = iterate(stream, buffer_size=2)
+        first = asyncio.ensure_future(anext(items))
+        run = await source.open()
+        for number in range(20):
+            await run.send(number)
+            pool.submit(int).result()  # what was posted has been delivered
+            await spin()
+        await run.send(END)
+        assert [await first, *[item async for item in items]] == [0, 1, 2, 19]
 
 
 # Ends.

@@ -82,6 +82,7 @@ class Crossing(OperatorObserver[_T]):
     """
 
     __slots__ = (
+        "_asking",
         "_downstream",
         "_gate",
         "_has_left",
@@ -112,9 +113,15 @@ class Crossing(OperatorObserver[_T]):
         self._has_left = False
         self._gate: DemandGate | None = None
         self._downstream: LoopScheduler | None = None
+        self._asking: Asking | None = None
         if isinstance(scheduler, LoopScheduler):
             self._gate = scheduler.gate
             self._downstream = scheduler
+            self._gate.add_listener(self._ask)
+            if scheduler.consumer is not None and (asking := scheduler.consumer.asking) is not None:
+                self._asking = asking
+                self._wants.now = asking.now
+                asking.add_listener(self._ask)
 
     def upstream(self, scheduler: abc.SchedulerBase | None) -> abc.SchedulerBase | None:
         """Return the scheduler to use upstream, given the subscription's."""
@@ -148,7 +155,10 @@ class Crossing(OperatorObserver[_T]):
     def dispose(self) -> None:
         super().dispose()
         self._has_left = True
+        if self._asking is not None:
+            self._asking.remove_listener(self._ask)
         if self._gate is not None:
+            self._gate.remove_listener(self._ask)
             self._gate.open(self)
 
     def abandon(self, cause: Exception | None = None) -> None:
@@ -170,6 +180,7 @@ class Crossing(OperatorObserver[_T]):
         waiting = self._waiting
         if not waiting and self._is_there():
             callback(*args)
+            self._wants.now = self._has_room_behind()
             return
         self._wants.now = False
         waiting.append((callback, args))
@@ -179,6 +190,16 @@ class Crossing(OperatorObserver[_T]):
                 self._gate.open(self)
         if not self._is_posted:
             self._post_turn()
+
+    def _ask(self) -> None:
+        if not self._waiting and self._has_room_behind():
+            self._wants.begin()
+
+    def _has_room_behind(self) -> bool:
+        """Return whether the consumer behind the target thread wants an item; plain callbacks always do."""
+        if self._asking is not None:
+            return self._asking.now
+        return self._gate is None or not self._gate.closed
 
     def _post_turn(self) -> None:
         self._is_posted = True
@@ -205,7 +226,7 @@ class Crossing(OperatorObserver[_T]):
                 if self._gate is not None and len(waiting) <= self._size // 2:
                     self._gate.open(self)
                 if not waiting:
-                    self._wants.begin()
+                    self._ask()
         finally:
             if waiting and not self._is_posted:
                 self._post_turn()
