@@ -12,7 +12,7 @@ from PIL import Image
 
 from rxfal.cli import run
 from rxfal.testing import FalServer, Pause, Status
-from tests.cli.processes import InTerminal, PseudoTerminal
+from tests.cli.processes import START, InTerminal, PseudoTerminal
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_a_terminal_shows_how_far_an_upload_is(server: FalServer, note: Path) ->
     answer = Pause()
     server.script("rest/storage/upload/initiate", [answer], times=1)
     terminal = PseudoTerminal("upload", str(note))
-    answer.wait_reached()
+    answer.wait_reached(START)
     terminal.read_until("0.3 s · uploading")
     terminal.type(b"\x03")
     terminal.read_until()
@@ -174,7 +174,7 @@ def test_the_files_of_a_result_are_saved_and_the_result_is_printed(
     if command == "result":
         assert run(["submit", "owner/painter"]) == 0
         args.append(json.loads(capfd.readouterr().out)["request_id"])
-        server.queue[-1].wait_reached("COMPLETED")
+        server.queue[-1].wait_reached("COMPLETED", START)
     assert run([*args, "--download", str(tmp_path / "{request_id}/{index}{ext}")]) == 0
     out, err = capfd.readouterr()
     assert json.loads(out) == result

@@ -14,7 +14,7 @@ import pytest
 
 from rxfal.cli import run
 from rxfal.testing import Disconnect, FalServer, Job, Pause, QueuedRequest, Status
-from tests.cli.processes import InTerminal, PseudoTerminal, complaints, end, start
+from tests.cli.processes import START, InTerminal, PseudoTerminal, complaints, end, start
 
 
 class Painter:
@@ -59,7 +59,7 @@ def handle(server: FalServer, painter: Painter, capfd: pytest.CaptureFixture[str
     assert run(["submit", painter.app, "-i", "prompt=a cat"]) == 0
     file = tmp_path / "handle.json"
     file.write_text(capfd.readouterr().out)
-    painter.request.wait_reached("IN_PROGRESS")
+    painter.request.wait_reached("IN_PROGRESS", START)
     return file
 
 
@@ -173,11 +173,11 @@ def test_a_signal_cancels_the_request_once(painter: Painter, number: int, status
     process = start("subscribe", painter.app)
     assert process.stderr is not None
     assert process.stderr.readline() == f"request {painter.request.request_id}\n"
-    painter.request.wait_reached("IN_PROGRESS")
-    code, said = end(process, number)
+    painter.request.wait_reached("IN_PROGRESS", START)
+    code, said = end(process, number, within=20.0)
     assert code == status
     assert said == (["cancelling; Ctrl-C again leaves at once"] if number == signal.SIGINT else [])
-    painter.request.wait_reached("COMPLETED")
+    painter.request.wait_reached("COMPLETED", START)
     assert painter.request.cancelled
     assert len(painter.cancels()) == 1
 
@@ -187,7 +187,7 @@ def test_ctrl_c_while_the_submit_is_under_way_cancels_what_comes_of_it(server: F
     handle = {"request_id": "the-id", "status": "IN_QUEUE", "queue_position": 0}
     server.script("queue/owner/painter", [answer, Status(json=handle)])
     process = start("subscribe", painter.app)
-    answer.wait_reached()
+    answer.wait_reached(START)
     process.send_signal(signal.SIGINT)
     assert process.stderr is not None
     assert process.stderr.readline() == "cancelling; Ctrl-C again leaves at once\n"
@@ -201,7 +201,7 @@ def test_ctrl_c_during_a_submit_cancels_what_nobody_has_the_handle_of(server: Fa
     answer = Pause()
     server.script("queue/owner/painter", [answer, Status(json={"request_id": "the-id", "status": "IN_QUEUE"})])
     process = start("submit", painter.app)
-    answer.wait_reached()
+    answer.wait_reached(START)
     process.send_signal(signal.SIGINT)
     assert process.stderr is not None
     assert process.stderr.readline() == "cancelling; Ctrl-C again leaves at once\n"
@@ -218,11 +218,11 @@ def test_a_second_ctrl_c_leaves_at_once(server: FalServer, painter: Painter) -> 
     assert process.stderr is not None
     process.stderr.readline()
     process.send_signal(signal.SIGINT)
-    never.wait_reached()
+    never.wait_reached(START)
     asked = time.monotonic()
     process.send_signal(signal.SIGINT)
     assert process.wait(30) == 130
-    assert time.monotonic() - asked < 1.0
+    assert time.monotonic() - asked < 4.0, "less than the patience of the first one"
     assert complaints(process.communicate()[1]) == ["cancelling; Ctrl-C again leaves at once"]
 
 
@@ -234,7 +234,7 @@ def test_a_server_that_does_not_answer_the_cancel_holds_nobody_up_for_long(serve
     asked = time.monotonic()
     process.send_signal(signal.SIGINT)
     said = complaints(process.communicate(timeout=30)[1])
-    assert time.monotonic() - asked < 8.0
+    assert time.monotonic() - asked < 20.0
     assert process.returncode == 130
     assert painter.request.request_id in said[-1], "the request that may still run is named"
 
@@ -253,7 +253,7 @@ def test_ctrl_c_only_stops_following(painter: Painter, handle: Path) -> None:
     process = start("subscribe", "--follow", str(handle))
     assert process.stderr is not None
     process.stderr.readline()
-    assert end(process, signal.SIGINT) == (130, ["the request goes on; rxfal cancel ends it"])
+    assert end(process, signal.SIGINT, within=20.0) == (130, ["the request goes on; rxfal cancel ends it"])
     assert painter.cancels() == []
 
 
@@ -292,13 +292,13 @@ def test_status_says_where_a_request_is(server: FalServer, painter: Painter, cap
     said = json.loads(capfd.readouterr().out)
     assert said == {"status": "IN_QUEUE", "queue_position": 0, "request_id": handle["request_id"]}
     server.resume_queue()
-    painter.request.wait_reached("IN_PROGRESS")
+    painter.request.wait_reached("IN_PROGRESS", START)
     assert run(["status", *ids, "--logs"]) == 0
     said = json.loads(capfd.readouterr().out)
     assert said["status"] == "IN_PROGRESS"
     assert [log["message"] for log in said["logs"]] == ["mixing the colours", "painting"]
     painter.may_end()
-    painter.request.wait_reached("COMPLETED")
+    painter.request.wait_reached("COMPLETED", START)
     assert run(["status", *ids]) == 0
     said = json.loads(capfd.readouterr().out)
     assert said["status"] == "COMPLETED"
@@ -309,7 +309,7 @@ def test_status_says_where_a_request_is(server: FalServer, painter: Painter, cap
 def test_status_of_a_failed_request_has_its_error(painter: Painter, capfd: pytest.CaptureFixture[str]) -> None:
     painter.may_end()
     assert run(["submit", painter.app, "-i", "fail=true"]) == 0
-    painter.request.wait_reached("COMPLETED")
+    painter.request.wait_reached("COMPLETED", START)
     capfd.readouterr()
     assert run(["status", painter.app, painter.request.request_id]) == 0
     said = json.loads(capfd.readouterr().out)
@@ -324,7 +324,7 @@ def test_result_waits_for_nothing(painter: Painter, handle: Path, capfd: pytest.
     assert "still in progress" in err
     assert "rxfal subscribe --follow" in err
     painter.may_end()
-    painter.request.wait_reached("COMPLETED")
+    painter.request.wait_reached("COMPLETED", START)
     assert run(["result", painter.app, painter.request.request_id]) == 0
     assert json.loads(capfd.readouterr().out) == {"seen": {"prompt": "a cat"}}
 
@@ -333,7 +333,7 @@ def test_submit_can_be_piped_into_the_others(painter: Painter) -> None:
     painter.may_end()
     submit = start("submit", painter.app, "-i", "n=1")
     submitted, _ = submit.communicate(timeout=30)
-    painter.request.wait_reached("COMPLETED")
+    painter.request.wait_reached("COMPLETED", START)
     for command, says in (
         ("status", '"COMPLETED"'),
         ("result", '{"seen": {"n": 1}}'),
@@ -352,12 +352,12 @@ def test_cancel_prints_fals_word(
         server.pause_queue()
     assert run(["submit", painter.app]) == 0
     if is_running:
-        painter.request.wait_reached("IN_PROGRESS")
+        painter.request.wait_reached("IN_PROGRESS", START)
     capfd.readouterr()
     assert run(["cancel", painter.app, painter.request.request_id]) == 0
     word = "CANCELLATION_REQUESTED" if is_running else "OK"
     assert json.loads(capfd.readouterr().out) == {"status": word, "request_id": painter.request.request_id}
-    painter.request.wait_reached("COMPLETED")
+    painter.request.wait_reached("COMPLETED", START)
     assert run(["cancel", painter.app, painter.request.request_id]) == 1
     out, err = capfd.readouterr()
     assert json.loads(out)["status"] == "ALREADY_COMPLETED"

@@ -12,7 +12,7 @@ import pytest
 
 from rxfal.cli import run
 from rxfal.testing import Bytes, FalServer, Job, Pause, Status
-from tests.cli.processes import ROOT, InTerminal, PseudoTerminal, end, start
+from tests.cli.processes import ROOT, START, InTerminal, PseudoTerminal, end, start
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def test_ctrl_c_drops_the_connection_and_with_it_the_work(server: FalServer) -> 
     pause = Pause()
     server.script("owner/slow", [pause])
     process = start("run", "owner/slow")
-    pause.wait_reached()
+    pause.wait_reached(START)
     assert end(process, signal.SIGINT) == (130, [])
     request = server.requests[-1]
     request.wait_closed()
