@@ -17,7 +17,7 @@ GUIDE = ROOT / "docs/guides/testing.md"
 
 def test_fal_client(fal_server: FalServer, monkeypatch: pytest.MonkeyPatch):
     need_modules("fal_client")
-    (sample,) = [block.source for block in blocks(GUIDE) if "import fal_client" in block.source]
+    (sample,) = [block.source for block in blocks(GUIDE) if "fal_client.client" in block.source]
     names: dict[str, Any] = {"Any": Any, "FalServer": FalServer, "pytest": pytest}
     exec(sample.replace("@pytest.fixture\n", ""), names)
     client = names["fal"](fal_server, monkeypatch)
