@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +12,7 @@ from rxfal.errors import ApiError, DecodeError
 from rxfal.wire.endpoints import Endpoint
 from rxfal.wire.http import Http, Request
 from rxfal.wire.openapi import schemas_in
-from rxfal.wire.payload import encode_json
+from rxfal.wire.payload import PayloadDecoder
 
 __all__ = ["ModelSchema", "fetch_schema", "question"]
 
@@ -49,13 +50,16 @@ async def fetch_schema(http: Http, endpoint: Endpoint, timeout: float | None = N
     url = URL(f"{http.config.openapi_url}/queue/openapi.json").with_query(endpoint_id=endpoint.full_id)
     request = question("GET", url, endpoint.id)
     request.auth, request.timeout = False, timeout
-    document = await http.fetch_json(request)
+    body, response = await http.answer(request)
+    document = response.decoded(body, PayloadDecoder(endpoint=endpoint.id))
     if document is None:
         raise ApiError("fal has no schema for it", status=404, endpoint=endpoint.id)
-    found = schemas_in(document, endpoint.full_id)
+    found = None
+    with suppress(RecursionError):  # thousands of levels
+        found = schemas_in(document, endpoint.full_id)
     if found is None:
         message = "the answer is no schema of a model; check openapi_url in Config"
-        raise DecodeError(message, data=encode_json(document)[:1000], endpoint=endpoint.id)
+        raise DecodeError(message, data=body, endpoint=endpoint.id)
     return ModelSchema(endpoint.full_id, found.input, found.output, document)
 
 

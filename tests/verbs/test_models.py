@@ -223,7 +223,18 @@ async def test_a_model_without_a_schema_is_a_404(server: FalServer, client: rxfa
 
 async def test_a_document_that_is_no_schema_is_a_decode_error(server: FalServer, client: rxfal.Client) -> None:
     server.script(SCHEMA, [Status(json={"openapi": "3.0.4"})])
-    with pytest.raises(rxfal.DecodeError, match=r"owner/app: .*openapi_url"):
+    with pytest.raises(rxfal.DecodeError, match=r"owner/app: .*openapi_url") as caught:
+        await client.models.schema("owner/app")
+    assert caught.value.data == b'{"openapi": "3.0.4"}'
+
+
+async def test_a_document_with_thousands_of_levels_is_one_too(server: FalServer, client: rxfal.Client) -> None:
+    levels = 700  # which both parsers of JSON take
+    schema = b'{"items":' * levels + b"{}" + b"}" * levels
+    body = b'{"content": {"application/json": {"schema": ' + schema + b"}}}"
+    document = b'{"paths": {"/owner/app": {"post": {"requestBody": ' + body + b"}}}}"
+    server.script(SCHEMA, [Status(content_type="application/json"), Bytes(document)])
+    with pytest.raises(rxfal.DecodeError):
         await client.models.schema("owner/app")
 
 
@@ -325,11 +336,11 @@ def test_the_modules_namespace_follows_the_default_client(fal_server: FalServer)
 async def test_fals_own_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str, bool]] = []
 
-    async def fetch_json(self: Any, request: Any, output: Any = None) -> Any:
+    async def answer(self: Any, request: Any) -> Any:
         asked.append((str(request.url), request.auth))
         raise rxfal.ApiError("stop", status=400)
 
-    monkeypatch.setattr("rxfal.wire.http.Http.fetch_json", fetch_json)
+    monkeypatch.setattr("rxfal.wire.http.Http.answer", answer)
     async with rxfal.Client("key", config=rxfal.Config()) as client:
         for stream in (
             client.models.search("cats"),

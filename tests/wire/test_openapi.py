@@ -139,6 +139,16 @@ def test_a_body_may_be_a_reference_and_an_answer_something_else_than_json():
     assert found == ({"title": "In"}, {"format": "binary"})
 
 
+def test_of_several_media_types_json_is_taken():
+    whole = document({"title": "In"})
+    content = whole["paths"]["/owner/app"]["post"]["requestBody"]["content"]
+    whole["paths"]["/owner/app"]["post"]["requestBody"]["content"] = {
+        "text/plain": {"schema": {"title": "No"}},
+        **content,
+    }
+    assert schemas_in(whole, "owner/app") == ({"title": "In"}, {})
+
+
 def test_of_several_endpoints_the_right_one_is_taken():
     whole = document({"title": "In"}, {"title": "Out"})
     whole["paths"]["/owner/app/edit"] = {"post": {"requestBody": {"content": {JSON: {"schema": {"title": "Edit"}}}}}}
