@@ -108,6 +108,13 @@ def test_a_typed_model_goes_in_and_comes_out(started: dict[str, subprocess.Popen
     ]
 
 
+def test_a_long_job_is_found_again_by_its_handle(started: dict[str, subprocess.Popen[str]]) -> None:
+    first, *updates, done, cancelled = _lines(started["09_long_jobs"])
+    assert first.startswith("submitted: ")
+    assert updates[-1] == "working: pass 8 of 8"
+    assert (done, cancelled) == ("done: 96 pixels wide", "too late to cancel: ALREADY_COMPLETED")
+
+
 def test_the_module_with_the_models_is_what_rxfal_types_writes() -> None:
     from rxfal.cli.typed_models import source
 

@@ -19,7 +19,16 @@ class _Lifecycle(Protocol):
         ...
 
 
-Kept: TypeAlias = str | int | Mapping[str, Any] | _Lifecycle
+class _Settings(Protocol):
+    """fal-client's `StorageSettings`."""
+
+    @property
+    def expires_in(self) -> Any:
+        """A word, or seconds."""
+        ...
+
+
+Kept: TypeAlias = str | int | Mapping[str, Any] | _Lifecycle | _Settings
 """How long files are kept: as for `upload`."""
 
 _LEAST_START_TIMEOUT = 0.1  # seconds; fal's minimum

@@ -6,9 +6,11 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import aiohttp
 import pydantic
 import pytest
 import stamina
+from aiohttp import web
 from pydantic import BaseModel
 
 import rxfal
@@ -353,6 +355,51 @@ async def test_updates_of_a_failed_request_end_with_its_error(server: QueueServe
     error = await failure_of(client.queue.updates(handle), rxfal.ApiError)
     assert (error.status, error.request_id, error.retryable) == (500, "r-1", False)
     assert [log.message for log in error.logs] == ["why"]
+
+
+async def test_through_a_proxy_with_the_key_every_request_names_its_target(server: QueueServer):
+    seen: list[tuple[str, str, bool]] = []
+
+    async def proxy(request: web.BaseRequest) -> web.StreamResponse:
+        """A server-side proxy: it adds the key, and sends the request on."""
+        target = request.headers["x-fal-target-url"]
+        path = target.partition("?")[0].removeprefix(server.url)
+        seen.append((request.method, path, "Authorization" in request.headers))
+        headers = {name: value for name, value in request.headers.items() if name.lower() not in _OF_ONE_HOP}
+        async with aiohttp.ClientSession() as session:
+            sent = session.request(
+                request.method,
+                target,
+                data=await request.read(),
+                headers={**headers, "Authorization": "Key id:secret-of-the-key"},
+            )
+            async with sent as answer:
+                body = await answer.read()
+                return web.Response(status=answer.status, body=body, content_type=answer.content_type)
+
+    runner = web.ServerRunner(web.Server(proxy))
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    listening: Any = site._server  # pyright: ignore[reportPrivateUsage]
+    url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/api"
+    async with server.client(proxy_url=url) as client:
+        handle = await client.queue.submit("me/app", {"n": 1})
+        assert await client.queue.status(handle) == Queued("r-1", 0)
+        assert await client.queue.cancel(handle) == Cancellation.OK
+        assert (await failure_of(client.queue.updates(handle), rxfal.ApiError)).status == 499
+    await runner.cleanup()
+    base = "/me/app/requests/r-1"
+    assert seen == [
+        ("POST", "/me/app", False),
+        ("GET", f"{base}/status", False),
+        ("PUT", f"{base}/cancel", False),
+        ("GET", f"{base}/status/stream", False),
+        ("GET", base, False),
+    ]
+
+
+_OF_ONE_HOP = {"host", "x-fal-target-url", "content-length", "transfer-encoding", "accept-encoding"}
 
 
 def test_in_a_plain_script_too():
