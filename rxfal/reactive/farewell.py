@@ -29,6 +29,7 @@ class Farewell(asyncio.Task[_T]):
         loop = asyncio.get_running_loop()
         super().__init__(work, loop=loop, name=name)
         self._is_last_call = False
+        self._log_destroy_pending = False  # its work knows best what it means that its loop was closed under it
         farewells_of(loop).add(self)
         self.add_done_callback(_retrieve)
 

@@ -83,6 +83,9 @@ class Queue(Connected):
             except FalError as error:
                 error.endpoint = error.endpoint or name
                 raise
+            except GeneratorExit:
+                work.drop()
+                raise
             except BaseException:
                 work.leave()
                 raise

@@ -235,6 +235,10 @@ class Followed:
                 work.leave()
             _complete(error, work, following)
             raise
+        except GeneratorExit:
+            if self._cancels:
+                work.drop()
+            raise
         except BaseException:  # disposed, mostly: the task is cancelled
             if self._cancels:
                 work.leave()

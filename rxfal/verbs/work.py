@@ -34,6 +34,9 @@ __all__ = ["Work", "ask", "ask_to_cancel"]
 logger = logging.getLogger("rxfal")
 
 
+_LOOP_CLOSED = "its event loop was closed while it was followed; end a loop with asyncio.run or asyncio.Runner"
+
+
 class Work:
     """One request in the queue, from its submission or from a handle on.
 
@@ -125,6 +128,11 @@ class Work:
         if self._session is not None:
             self.http.let_finish(self._cancelling, self._session)
 
+    def drop(self) -> None:
+        """Say that the request was left behind: its event loop was closed, and nothing can be sent any more."""
+        if not self.is_complete and (self.handle is not None or self.may_be_taken):
+            self._warn(_LOOP_CLOSED)
+
     async def left(self) -> None:
         """Wait, a little, for the answer to a cancelling under way."""
         if self._cancelling is not None:
@@ -147,6 +155,9 @@ class Work:
             self._warn(reason)
         except asyncio.CancelledError:
             self._warn(reason)
+            raise
+        except GeneratorExit:
+            self._warn(_LOOP_CLOSED)
             raise
 
     async def _ask_to_cancel(self, addresses: Addresses) -> Cancellation:

@@ -264,6 +264,18 @@ async def test_timeout_is_counted_from_the_subscription(server: QueueServer, cli
     assert server.job.cancels == 1
 
 
+async def test_a_submit_may_take_two_minutes(server: QueueServer, client: rxfal.Client, clock: Clock):
+    server.next("submit", hang)
+    _, task = follow(client.subscribe("me/app"))
+    await clock.advance(119, step=0.5)
+    assert not task.done()
+    await clock.advance(2, step=0.5)
+    with pytest.raises(rxfal.StreamTimeoutError, match="no whole answer came within 120 seconds") as caught:
+        await done(task)
+    assert (caught.value.outcome_unknown, caught.value.retryable) == (True, False)
+    assert server.count("submit") == 1
+
+
 # What goes by, and what does not
 
 

@@ -309,6 +309,37 @@ async def test_a_loop_that_ends_gives_up_after_a_while(server: QueueServer):
     assert_tidy(err)
 
 
+@pytest.mark.parametrize("ending", ["", "subscription.dispose()", "loop.run_until_complete(leave())"])
+async def test_a_loop_that_is_closed_under_a_request_leaves_a_warning_that_names_it(server: QueueServer, ending: str):
+    server.next("cancel", hang)
+    code = f"""
+        async def main():
+            working = asyncio.Event()
+            subscription = client.subscribe("me/app").subscribe(lambda update: working.set())
+            await working.wait()
+            return subscription
+        async def leave():
+            subscription.dispose()
+            await asyncio.sleep(0.3)
+        loop = asyncio.new_event_loop()
+        subscription = loop.run_until_complete(main())
+        {ending}
+        loop.close()
+        del loop, subscription
+        import gc; gc.collect()
+        print("collected", flush=True)
+        client.close()
+    """
+    program = await Program.start(server, code)
+    assert await program.line() == "collected"
+    status, _, err = await program.end()
+    assert status == 0
+    assert err.count("me/app: request r-1 may still run") == 1
+    assert "its event loop was closed" in err
+    assert "never awaited" not in err
+    assert "Exception ignored" not in err
+
+
 async def test_what_is_complete_or_not_to_be_cancelled_holds_up_nothing(server: QueueServer):
     code = """
         async def main():
