@@ -92,7 +92,8 @@ def subscribe(
     ] = None,
     path: Path = "",
     timeout: Annotated[
-        float | None, typer.Option(min=0.001, metavar="SECONDS", help="Give up, and cancel, after this time.")
+        float | None,
+        typer.Option(min=0.001, metavar="SECONDS", help="Give up after this time, and cancel; but not with --follow."),
     ] = None,
     start_timeout: StartTimeout = None,
     priority: PriorityOption = Priority.NORMAL,
