@@ -14,6 +14,7 @@ import pytest
 from reactivex.subject import Subject
 
 from rxfal import operators as ops
+from rxfal.errors import TransportError
 from rxfal.reactive.gate import DemandGate
 from rxfal.reactive.operators import on_thread
 from rxfal.reactive.scheduler import LoopScheduler
@@ -259,6 +260,37 @@ async def test_a_thread_that_goes_between_two_turns_ends_it_too(desk: Desk, monk
     desk.turn()
     await until(source.runs[0].closed.is_set)
     assert (log.items, log.ends) == ([1], [])
+
+
+@pytest.mark.parametrize("burst", [(1, 2), (1, END), (1, ValueError("broken")), tuple(range(100))], ids=len)
+async def test_a_thread_that_goes_with_what_was_posted_to_it_ends_it_too(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, burst: tuple[Any, ...]
+):
+    monkeypatch.setattr(on_thread, "OVERDUE", 0.01)
+    source = Source()
+    waiting = asyncio.ensure_future(source.stream.pipe(ops.on_thread(desk.post, buffer_size=8)).wait())
+    run = await source.open()
+    run.push(*burst)
+    await until(lambda: desk.posted)
+    desk.posted.clear()
+    desk.is_gone = True
+    with pytest.raises(TransportError, match="is gone"):
+        await asyncio.wait_for(waiting, PATIENCE)
+    await until(run.closed.is_set)
+
+
+async def test_a_turn_that_is_only_late_is_posted_again_and_nothing_comes_twice(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(on_thread, "OVERDUE", 0.01)
+    source, log = Source(), Log()
+    source.stream.pipe(ops.on_thread(desk.post)).subscribe(*log.callbacks)
+    await fed(source, 1, 2, 3)
+    await until(lambda: len(desk.posted) >= 3)
+    desk.turn()
+    await source.runs[0].send(4, END)
+    desk.turn()
+    assert (log.items, log.ends) == ([1, 2, 3, 4], ["completed"])
 
 
 async def test_a_bad_subscriber_is_reported_and_ends_only_itself(desk: Desk, reports: list[dict[str, Any]]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from reactivex import Observable, abc
@@ -19,6 +20,9 @@ _T = TypeVar("_T")
 
 TURN = 0.008
 """How many seconds one turn may deliver items for, so that the thread has time for its own work between turns."""
+
+OVERDUE = 0.5
+"""After how many seconds a turn that hasn't come is posted again, to learn whether the thread is gone."""
 
 
 def on_thread(
@@ -88,10 +92,13 @@ class Crossing(OperatorObserver[_T]):
         "_has_left",
         "_is_posted",
         "_is_there",
+        "_is_watched",
         "_post",
         "_size",
+        "_turns",
         "_waiting",
         "_wants",
+        "_watch_timer",
         "asking",
     )
 
@@ -110,6 +117,9 @@ class Crossing(OperatorObserver[_T]):
         self._waiting: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self.asking = self._wants = Asking(now=True)
         self._is_posted = False
+        self._turns = 0
+        self._is_watched = False
+        self._watch_timer: abc.DisposableBase | None = None
         self._has_left = False
         self._gate: DemandGate | None = None
         self._downstream: LoopScheduler | None = None
@@ -155,6 +165,8 @@ class Crossing(OperatorObserver[_T]):
     def dispose(self) -> None:
         super().dispose()
         self._has_left = True
+        if self._watch_timer is not None:
+            self._watch_timer.dispose()
         if self._asking is not None:
             self._asking.remove_listener(self._ask)
         if self._gate is not None:
@@ -190,6 +202,24 @@ class Crossing(OperatorObserver[_T]):
                 self._gate.open(self)
         if not self._is_posted:
             self._post_turn()
+        elif not self._is_watched and self._downstream is not None:
+            self._watch(self._downstream)
+
+    def _watch(self, scheduler: LoopScheduler) -> None:
+        """Post a turn again if it doesn't come. An event loop that was closed, for example, has dropped it."""
+        self._is_watched = True
+        turns = self._turns
+
+        def look(*_: Any) -> None:
+            self._is_watched = False
+            if self._is_posted and self._turns == turns and not self._has_left:
+                self._post_turn()
+                self._watch(scheduler)
+
+        with suppress(RuntimeError):  # the sources' loop is closed
+            timer = self._watch_timer = scheduler.schedule_relative(OVERDUE, look)
+            if self._has_left:
+                timer.dispose()
 
     def _ask(self) -> None:
         if not self._waiting and self._has_room_behind():
@@ -213,6 +243,7 @@ class Crossing(OperatorObserver[_T]):
 
     def _deliver(self) -> None:
         self._is_posted = False  # reset before the last check of `waiting`: a later item posts its own turn
+        self._turns += 1
         until = time.monotonic() + TURN
         waiting = self._waiting
         try:
