@@ -153,8 +153,13 @@ class Call:
                 yield response
             return
         what = f"as many calls as max_concurrent allows at once ({places.count}) were still under way"
+        closings = self.http.closings
         place = await deadline.limit(places.take(), self._late(what))
         try:
+            if (
+                self.http.closings != closings
+            ):  # which ended those before it in the line; it would open the client again
+                raise self.http.error_of_closing(self.name)
             async with self._open(deadline) as response:
                 yield response
         finally:

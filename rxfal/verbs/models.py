@@ -248,8 +248,10 @@ class Models(Connected):
 
 
 async def _search(http: Http, asked: dict[str, str], limit: int | None, sink: Sink[Model]) -> None:
-    turn, emitted, seen, cursor = Turn(), 0, set[str](), ""
+    turn, emitted, seen, cursor, closings = Turn(), 0, set[str](), "", http.closings
     while True:
+        if http.closings != closings:  # while the consumer was full; the next page would open the client again
+            raise http.error_of_closing("models.search")
         size = _PAGE_SIZE if limit is None else min(_PAGE_SIZE, limit - emitted)
         query = {**asked, "limit": str(size)} | ({"cursor": cursor} if cursor else {})
         request = question("GET", _api(http.config, "models").with_query(query), "models.search")

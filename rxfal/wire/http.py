@@ -46,11 +46,15 @@ class Http:
     Args:
         config: Where fal is and the limits that apply.
         credentials: Where the key comes from.
+
+    Attributes:
+        closings: How many times it has been closed.
     """
 
     def __init__(self, config: Config, credentials: Credentials) -> None:
         self.config = config
         self.credentials = credentials
+        self.closings = 0
         self._sessions = Sessions(config.connect_timeout, config.ssl_context)
         self._finishing: dict[asyncio.Task[Any] | None, LoopSession] = {}
 
@@ -210,8 +214,12 @@ class Http:
             return
         finally:
             session.responses.discard(pause)
-        failure, _ = transport_error(OSError(), endpoint=endpoint, client_closed=True)
-        raise failure
+        raise self.error_of_closing(endpoint)
+
+    @staticmethod
+    def error_of_closing(endpoint: str) -> TransportError:
+        """The error for what was under way, or waited for its turn, when the client was closed."""
+        return transport_error(OSError(), endpoint=endpoint, client_closed=True)[0]
 
     async def _session(self) -> LoopSession:
         if self._finishing and (session := self._finishing.get(asyncio.current_task())):
@@ -220,10 +228,12 @@ class Http:
 
     async def aclose(self) -> None:
         """Close all connections. Requests under way end with a `TransportError`."""
+        self.closings += 1
         await self._sessions.aclose()
 
     def close(self) -> None:
         """The same for code that can't await; call it from any thread."""
+        self.closings += 1
         self._sessions.close()
 
     async def _send(

@@ -192,6 +192,27 @@ async def test_places_are_the_clients_on_all_its_loops(server: FalServer) -> Non
         assert gate.most == 1
 
 
+@pytest.mark.parametrize("how", ["aclose", "close"])
+async def test_those_in_the_line_end_when_the_client_is_closed(server: FalServer, how: str) -> None:
+    gate = Gate(server)
+    client = server.client(max_concurrent=1)
+    calls = [asyncio.create_task(client.stream("me/slow", {"n": n}).wait()) for n in range(3)]
+    await gate.reached()
+    if how == "aclose":
+        await client.aclose()
+    else:
+        client.close()
+    async with asyncio.timeout(10):
+        ends = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(end) for end in ends] == [rxfal.TransportError] * 3
+    assert all("closed" in str(end) for end in ends)
+    assert len(server.requests) == 1
+    gate.let_go(2)
+    async with asyncio.timeout(10):
+        await client.stream("me/slow")  # it opens again when it is used again
+        await client.aclose()
+
+
 async def test_calls_in_the_queue_need_no_place(server: FalServer) -> None:
     gate = Gate(server)
     async with server.client(max_concurrent=1) as client, asyncio.timeout(20):

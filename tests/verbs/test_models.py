@@ -129,6 +129,23 @@ async def test_a_slow_consumer_is_not_outrun_by_more_than_its_buffer(server: Fal
     assert len(rest) == 999
 
 
+async def test_a_search_does_not_open_a_client_again_that_was_closed(server: FalServer) -> None:
+    add_models(server, 1000)
+    client = server.client()
+    models = aiter(client.models.search())
+    await anext(models)
+    while len(server.requests) < 6:
+        await server.received(len(server.requests) + 1)
+    await server.requests[-1].closed()
+    for _ in range(50):  # the consumer is full
+        await asyncio.sleep(0)
+    await client.aclose()
+    with pytest.raises(rxfal.TransportError, match="closed"):
+        async for _ in models:
+            pass
+    assert len(server.requests) == 6
+
+
 async def test_a_page_that_leads_to_itself_is_an_error_and_no_endless_loop(
     server: FalServer, client: rxfal.Client
 ) -> None:
