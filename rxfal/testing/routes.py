@@ -111,7 +111,7 @@ class Routes:
             if steps is None:
                 return await self._own_answer(path, request, record)
             script = steps(record) if callable(steps) else _each(steps)
-            return await play(script, request, record, lambda: self._scripted_answer(path, request, record))
+            return await play(script, request, record, lambda: self._own_answer(path, request, record))
         except ConnectionError:
             raise
         except Exception as error:
@@ -119,13 +119,6 @@ class Routes:
             if record.status is not None:  # a response has begun: no other can follow
                 hang_up(request, record)
             return error_response(ApiFailure(500, f"{type(error).__name__}: {error}"))
-
-    async def _scripted_answer(
-        self, path: str, request: web.BaseRequest, record: RecordedRequest
-    ) -> web.StreamResponse:
-        if Rest.takes_upload(record):  # its body was read for the script, and is not on disk
-            raise ValueError("an Answer is not for uploads of files")
-        return await self._own_answer(path, request, record)
 
     async def _own_answer(self, path: str, request: web.BaseRequest, record: RecordedRequest) -> web.StreamResponse:
         """What the server says without a script."""

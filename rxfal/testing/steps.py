@@ -115,7 +115,7 @@ class Answer:
 
     A `Pause` before it holds up the request; one behind it holds back the answer, while the work goes on or is done. A
     `Disconnect` behind it loses the answer of a request that was taken. Events are sent as they come, before the steps
-    behind it. No other step goes with it, and it is not for uploads of files.
+    behind it. No other step goes with it.
 
     Examples:
         >>> server_takes_it_and_the_answer_is_lost = [Answer(), Disconnect("reset")]

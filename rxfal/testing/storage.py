@@ -137,13 +137,13 @@ class Storage:
         """Takes a whole file."""
         upload = self._signed(identifier, record)
         content_type = request.headers.get("Content-Type", upload.content_type)
-        self._keep(upload, await self._write(upload, request), content_type)
+        self._keep(upload, await self._write(upload, request, record), content_type)
         return web.Response(status=200)
 
     async def receive_part(
         self, identifier: str, number: str, request: web.BaseRequest, record: RecordedRequest
     ) -> web.Response:
-        return await self._take_part(self._signed(identifier, record), number, request)
+        return await self._take_part(self._signed(identifier, record), number, request, record)
 
     async def complete(self, identifier: str, record: RecordedRequest) -> web.Response:
         """Makes the file of its parts, which must be listed in their order."""
@@ -158,7 +158,7 @@ class Storage:
     async def receive_by_token(self, request: web.BaseRequest, record: RecordedRequest) -> web.Response:
         """Takes a whole file."""
         upload = self._begin_by_token(record)
-        self._keep(upload, await self._write(upload, request), upload.content_type)
+        self._keep(upload, await self._write(upload, request, record), upload.content_type)
         return json_response({"access_url": upload.file_url})
 
     def initiate_by_token(self, record: RecordedRequest) -> web.Response:
@@ -169,7 +169,7 @@ class Storage:
     async def receive_part_by_token(
         self, identifier: str, secret: str, number: str, request: web.BaseRequest, record: RecordedRequest
     ) -> web.Response:
-        return await self._take_part(self._by_token(identifier, secret, record), number, request)
+        return await self._take_part(self._by_token(identifier, secret, record), number, request, record)
 
     async def complete_by_token(self, identifier: str, secret: str, record: RecordedRequest) -> web.Response:
         """Makes the file of its parts, in whatever order they are listed: that client lists them as they were done."""
@@ -209,10 +209,12 @@ class Storage:
             raise ApiFailure(404, "There is no such upload.")
         return upload
 
-    async def _take_part(self, upload: _Upload, number: str, request: web.BaseRequest) -> web.Response:
+    async def _take_part(
+        self, upload: _Upload, number: str, request: web.BaseRequest, record: RecordedRequest
+    ) -> web.Response:
         if not number.isdecimal() or not 1 <= int(number) <= 10_000:
             raise ApiFailure(400, f"A part has a number from 1 to 10000, not {number!r}.")
-        path = await self._write(upload, request)
+        path = await self._write(upload, request, record)
         part = _Part(path, path.stat().st_size, f'"{secrets.token_hex(16)}"')
         upload.parts[int(number)] = part
         # fal's Python client reads the header, the JavaScript client the body.
@@ -239,9 +241,10 @@ class Storage:
             upload.parts.clear()
         return json_response({"access_url": upload.file_url})
 
-    async def _write(self, upload: _Upload, request: web.BaseRequest) -> Path:
+    async def _write(self, upload: _Upload, request: web.BaseRequest, record: RecordedRequest) -> Path:
         path = self._new_path(upload)
         with path.open("wb") as file:  # writing to the page cache takes no time worth a thread
+            file.write(record.body)  # for a script it was read already
             async for block in request.content.iter_any():
                 file.write(block)
         return path

@@ -257,12 +257,3 @@ async def test_an_answer_is_a_whole_response(
             assert response.status == (200 if isinstance(steps[0], Status) else 500)
             await response.read()
     assert "an Answer" in caplog.text
-
-
-async def test_an_answer_is_not_for_uploads(
-    server: FalServer, session: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
-):
-    server.script("rest/uploads/*", [Answer()])
-    async with session.put("/rest/uploads/any", data=b"data") as response:
-        assert response.status == 500
-    assert "not for uploads" in caplog.text

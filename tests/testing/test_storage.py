@@ -1,5 +1,6 @@
 """Uploads in parts, uploads by a token, and the serving of files, as the protocol has them."""
 
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -8,7 +9,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from rxfal.testing import Disconnect, FalServer, Status
+from rxfal.testing import Answer, Disconnect, FalServer, Status
 
 
 @pytest.fixture
@@ -131,6 +132,23 @@ async def test_a_part_that_fails_is_scripted_though_its_address_is_not_known_bef
     for status in (500, 422 if part == "complete" else 200):
         async with stranger.request(method, part_of(urls["upload_url"], part), data=b"x") as response:
             assert response.status == status
+
+
+async def test_an_upload_whose_answer_was_lost_was_taken(
+    server: FalServer, session: aiohttp.ClientSession, stranger: aiohttp.ClientSession
+):
+    for path in ("rest/uploads/*", "rest/uploads/*/1"):
+        server.script(path, [Answer(), Disconnect("reset")], times=2)  # aiohttp may repeat a PUT by itself, once
+    whole, in_parts = await initiate(session, "initiate"), await initiate(session)
+    for url, data in ((URL(whole["upload_url"]), b"whole"), (part_of(in_parts["upload_url"], 1), b"part")):
+        with pytest.raises(aiohttp.ClientError):
+            await stranger.put(url, data=data)
+        with contextlib.suppress(aiohttp.ClientError):
+            await stranger.put(url, data=data)
+    assert server.files[whole["file_url"]].data == b"whole"
+    part = await put(stranger, part_of(in_parts["upload_url"], 1), b"part again")
+    await complete(stranger, part_of(in_parts["upload_url"], "complete"), [part])
+    assert server.files[in_parts["file_url"]].data == b"part again"
 
 
 # By a token

@@ -271,6 +271,16 @@ async def test_a_file_that_exists_is_an_error_at_the_call(client: Client, server
     assert to.read_bytes() == b"new"
 
 
+async def test_a_file_that_was_to_be_written_over_stays_if_the_download_fails(tmp_path: Path, alone: Client) -> None:
+    to = tmp_path / "x"
+    to.write_bytes(b"old")
+    async with scripted(Flaky(b"x" * 100, breaks=[10] + [0] * 20)) as server:
+        with pytest.raises(TransportError):
+            await alone.download(server.url, to, overwrite=True)
+    assert to.read_bytes() == b"old"
+    assert everything(tmp_path) == ["x"]
+
+
 async def test_a_file_that_exists_under_the_name_that_the_server_gives_is_an_error_of_the_stream(
     client: Client, tmp_path: Path
 ) -> None:
