@@ -73,6 +73,10 @@ def test_references_are_followed_through_others_and_a_circle_ends():
     assert input_of(ref("A"), A=ref("B"), B=ref("A")) == {}
 
 
+def test_a_reference_that_leads_out_of_the_document_stays():
+    assert input_of({"$ref": "https://example.com/x.json"}) == {"$ref": "https://example.com/x.json"}
+
+
 def test_a_name_with_a_slash_or_a_space_is_found():
     assert input_of(
         {"anyOf": [ref("a~1b"), ref("c%20d")]}, **{"a/b": {"type": "string"}, "c d": {"type": "integer"}}
@@ -123,6 +127,8 @@ def test_data_in_a_schema_is_left_alone_and_properties_may_be_named_like_keyword
         ({"type": "number", "minimum": 0, "exclusiveMinimum": True}, {"type": "number", "exclusiveMinimum": 0}),
         ({"type": "number", "maximum": 1, "exclusiveMaximum": False}, {"type": "number", "maximum": 1}),
         ({"type": "number", "exclusiveMinimum": 0}, {"type": "number", "exclusiveMinimum": 0}),
+        ({"type": "number", "exclusiveMinimum": True}, {"type": "number"}),
+        ({"type": "string", "nullable": True, "enum": [None]}, {"type": ["string", "null"], "enum": [None]}),
     ],
 )
 def test_keywords_of_openapi_3_0_become_json_schema(old: Any, new: Any):

@@ -142,7 +142,8 @@ def _takes(places: Places, answer: "multiprocessing.SimpleQueue[str]") -> None:
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 def test_in_a_forked_process_all_places_are_free():
     places = Places(1)
-    asyncio.run(places.take())
+    loop = asyncio.new_event_loop()  # it stays open: the place is still taken
+    loop.run_until_complete(places.take())
     context = multiprocessing.get_context("fork")
     answer = context.SimpleQueue()
     child = context.Process(target=_takes, args=(places, answer))
@@ -150,3 +151,4 @@ def test_in_a_forked_process_all_places_are_free():
     child.join(20)
     assert child.exitcode == 0
     assert answer.get() == "taken"
+    loop.close()
