@@ -21,8 +21,10 @@ async def answer(prompt: str) -> AsyncIterator[dict[Any, str]]:
     pictures = passes.map(lambda event: f'<img src="{event["images"][0]["url"]}">')
     answers = rxfal.merge(llm=llm, bard=bard, picture=pictures, errors="items")
     async for place, value in answers:
-        failed = isinstance(value, Exception)
-        yield {places[place]: html.escape(f"Failed: {value}") if failed else value}
+        if isinstance(value, Exception):
+            message = f"Failed: {value}"
+            value = html.escape(message) if place == "picture" else message
+        yield {places[place]: value}
 
 
 with gr.Blocks(title="rxfal and Gradio") as demo:

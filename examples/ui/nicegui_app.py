@@ -19,6 +19,8 @@ def page() -> None:
     context.client.on_delete(running.dispose)  # when the visitor has left
 
     def start() -> None:
+        for label in places.values():
+            label.set_text("")
         llm, bard = text("fal-ai/any-llm", prompt.value), text("rxfal/bard", prompt.value)
         passes = rxfal.stream("fal-ai/fast-julia", {"prompt": prompt.value})
         pictures = passes.map(lambda event: event["images"][0]["url"])

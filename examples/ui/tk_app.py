@@ -44,10 +44,9 @@ class Window(tk.Tk):
     def show(self, answer: rxfal.Tagged[str | Exception]) -> None:
         label = self.places[answer.tag]
         if answer.tag == "picture" and not answer.error:
-            label.picture = tk.PhotoImage(
-                data=answer.value.partition(",")[2]
-            )  # kept, or Tk shows none
-            label.configure(image=label.picture)
+            # kept, or Tk shows none
+            label.picture = tk.PhotoImage(data=answer.value.partition(",")[2])
+            label.configure(image=label.picture, text="")
         else:
             label.configure(text=str(answer.value), image="")
 

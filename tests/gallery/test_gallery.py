@@ -94,16 +94,21 @@ def test_the_models_write_side_by_side_and_the_picture_sharpens(stage: Stage) ->
     assert len({shown.picture for shown in seen if shown.picture}) > 1
 
 
-def test_an_error_is_shown_and_the_others_go_on(stage: Stage) -> None:
-    @stage.server.app(BARD)
+@pytest.mark.parametrize("model", [BARD, JULIA])
+def test_an_error_is_shown_and_the_others_go_on(stage: Stage, model: str) -> None:
+    @stage.server.app(model)
     async def ill(input: object) -> None:
-        raise ApiFailure(422, "the bard has lost his voice")
+        raise ApiFailure(422, "it's <lost> & gone")
 
     stage.screen.press("Start")
-    stage.screen.read_until(lambda shown: "the bard has lost his voice" in shown.text and _PROSE in shown.text)
+    stage.screen.read_until(lambda shown: "it's <lost> & gone" in shown.text and _PROSE in shown.text)
     for request in stage.server.requests:
         request.wait_closed()
         assert not request.dropped
+
+    stage.server.add_models()
+    stage.screen.press("Start")
+    stage.screen.read_until(lambda shown: "lost" not in shown.text and _VERSE in shown.text)
 
 
 def test_stop_closes_the_requests(stage: Stage) -> None:

@@ -19,8 +19,7 @@ async def main() -> None:
                     answer()
                 case ["read"]:
                     shown = {static.id: static.content for static in app.query(Static)}
-                    picture = shown.pop("picture")
-                    picture = repr(picture) if "▀" in str(picture) else ""
+                    picture = repr(shown.pop("picture")) if "▀" in str(shown["picture"]) else ""
                     answer({"text": "\n".join(map(str, shown.values())), "picture": picture})
                 case ["save", path]:
                     await pilot.pause()
