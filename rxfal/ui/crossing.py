@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable
 
+from rxfal.reactive.background import current_loop
 from rxfal.reactive.iterate import positive
 from rxfal.reactive.operators.on_thread import Crossing
+from rxfal.reactive.scheduler import LoopScheduler
 
 _T = TypeVar("_T")
 
@@ -44,7 +47,7 @@ def crossing_to(window: Window, buffer_size: int) -> Callable[[Observable[_T]], 
     def cross(source: Observable[_T]) -> Observable[_T]:
         def subscribe(observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
             crossing: Crossing[Any] = Crossing(observer, window.post, buffer_size, scheduler)
-            leave = window.enter(crossing.abandon)
+            leave = window.enter(partial(_abandon, crossing, scheduler))
             if crossing.is_stopped:
                 return Disposable()
             return CompositeDisposable(crossing.subscribe_to(source, crossing.upstream(scheduler)), Disposable(leave))
@@ -52,3 +55,11 @@ def crossing_to(window: Window, buffer_size: int) -> Callable[[Observable[_T]], 
         return Observable(subscribe)
 
     return cross
+
+
+def _abandon(crossing: Crossing[Any], scheduler: abc.SchedulerBase | None) -> None:
+    try:
+        crossing.abandon()
+    except Exception as error:  # from a `finally_action`, say: the toolkit, and what else ends with the window, go on
+        timing = scheduler if isinstance(scheduler, LoopScheduler) else LoopScheduler(current_loop())
+        timing.report(error)

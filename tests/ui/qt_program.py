@@ -79,6 +79,16 @@ elif scenario == "destroyed before a timer behind it":
     destroy()
     window.a_while()
     report(closed=model.closed.wait(1.0), ends=seen.ends, open=still_open())
+elif scenario == "destroyed with a bad cleanup":
+    told, shown = reports(), ui.on_qt(label)
+    models = [Model(None, pause=0.0002) for _ in range(3)]
+    models[0].stream.pipe(ops.finally_action(lambda: print(1 / 0)), shown).subscribe(*seen.callbacks)
+    for model in models[1:]:
+        model.stream.pipe(shown).subscribe(*seen.callbacks)
+    window.until(lambda: len(seen.items) > 3)
+    destroy()
+    window.until(lambda: told)
+    report(told=told, closed=[model.closed.wait(1.0) for model in models], open=still_open())
 elif scenario == "destroyed before the subscription":
     stream = Model(3).stream.pipe(ui.on_qt(label))
     destroy()

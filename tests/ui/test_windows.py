@@ -72,6 +72,14 @@ def test_no_timer_outlives_the_window(toolkit: str):
 
 
 @BINDINGS
+def test_a_cleanup_that_raises_is_reported_and_the_window_s_other_streams_end_too(toolkit: str):
+    seen = play(toolkit, "destroyed with a bad cleanup")
+    assert len(seen["told"]) == 1
+    assert "ZeroDivisionError" in seen["told"][0]
+    assert (seen["closed"], seen["open"]) == ([True] * 3, [])
+
+
+@BINDINGS
 def test_a_window_that_is_gone_already_is_told_nothing(toolkit: str):
     assert play(toolkit, "destroyed before the subscription") == {"items": [], "ends": [], "open": []}
 

@@ -163,30 +163,32 @@ class Crossing(OperatorObserver[_T]):
         self.on_error(error)
 
     def dispose(self) -> None:
-        super().dispose()
         self._has_left = True
-        if self._watch_timer is not None:
-            self._watch_timer.dispose()
-        if self._asking is not None:
-            self._asking.remove_listener(self._ask)
-        if self._gate is not None:
-            self._gate.remove_listener(self._ask)
-            self._gate.open(self)
+        try:
+            super().dispose()
+        finally:  # whatever the source's own cleaning up raises
+            if self._watch_timer is not None:
+                self._watch_timer.dispose()
+            if self._asking is not None:
+                self._asking.remove_listener(self._ask)
+            if self._gate is not None:
+                self._gate.remove_listener(self._ask)
+                self._gate.open(self)
 
     def abandon(self, cause: Exception | None = None) -> None:
         """End the subscription because its target is gone: callbacks aren't told, but an iterator or `await` is."""
-        self.dispose()
-        consumer = None if self._downstream is None else self._downstream.consumer
-        if consumer is None:
-            return
-        if consumer.is_pulling:
-            gone = TransportError(
-                "the thread, event loop or window that should get the items is gone", kind="cancelled"
-            )
-            gone.__cause__ = cause
-            consumer.on_error(gone)
-        else:
-            consumer.dispose()  # with timers that run behind this operator
+        try:
+            self.dispose()
+        finally:
+            consumer = None if self._downstream is None else self._downstream.consumer
+            if consumer is not None and consumer.is_pulling:
+                gone = TransportError(
+                    "the thread, event loop or window that should get the items is gone", kind="cancelled"
+                )
+                gone.__cause__ = cause
+                consumer.on_error(gone)
+            elif consumer is not None:
+                consumer.dispose()  # with timers that run behind this operator
 
     def _cross(self, callback: Callable[..., object], *args: Any) -> None:
         waiting = self._waiting
