@@ -24,6 +24,8 @@ _T = TypeVar("_T")
 
 _INTERVAL = 0.1
 """Seconds between two drawings while nothing happens."""
+_LEAST_INTERVAL = 0.04
+"""Seconds between two drawings when much happens: no eye sees more."""
 _TICK = object()
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
@@ -47,7 +49,7 @@ class StatusLine:
         self._what = what
         self._began = time.monotonic()
         self._took: float | None = None
-        self._drawings = 0
+        self._drawn = -_INTERVAL
 
     @property
     def seconds(self) -> float:
@@ -86,13 +88,14 @@ class StatusLine:
         return last
 
     def _draw(self) -> None:
-        if not self.is_live:
+        seconds = self.seconds
+        if not self.is_live or seconds - self._drawn < _LEAST_INTERVAL:
             return
         from rich.text import Text  # loaded only for a terminal
 
-        spinner = _SPINNER[self._drawings % len(_SPINNER)]
-        self._drawings += 1
-        parts = [f"{spinner} {self.seconds:.1f} s", self._what, self.state]
+        self._drawn = seconds
+        spinner = _SPINNER[int(seconds / _INTERVAL) % len(_SPINNER)]
+        parts = [f"{spinner} {seconds:.1f} s", self._what, self.state]
         line = Text(on_one_line(" · ".join(part for part in parts if part)))
         columns = os.get_terminal_size(sys.stderr.fileno()).columns or 80  # some terminals don't know
         line.truncate(max(1, columns - 1), overflow="ellipsis")

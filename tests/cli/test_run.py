@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -9,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import reactivex
 
 from rxfal.cli import run
+from rxfal.cli.line import StatusLine
 from rxfal.testing import Bytes, FalServer, Job, Pause, Status
 from tests.cli.processes import ROOT, START, InTerminal, PseudoTerminal, end, start
 
@@ -147,3 +150,21 @@ def test_a_terminal_sees_the_seconds_pass(server: FalServer) -> None:
     assert terminal.process.wait(30) == 0
     *_, last = terminal.written.split("\r\x1b[K")
     assert last.startswith('{\r\n  "n": 1\r\n}\r\n')
+
+
+class _Screen(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return 2
+
+
+def test_the_line_is_not_drawn_more_often_than_an_eye_can_see(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(os, "get_terminal_size", lambda fileno: os.terminal_size((80, 24)))
+    monkeypatch.setattr(sys, "stderr", screen := _Screen())
+    steps = 5000
+    with StatusLine("owner/app") as line:
+        line.wait_for(reactivex.range(steps), lambda step: setattr(line, "state", f"step {step}"))
+    assert 0 < screen.getvalue().count("owner/app") < steps / 2
