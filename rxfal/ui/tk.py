@@ -129,7 +129,7 @@ class _TkWindow:
             self._is_gone = True
             self._calls.clear()
             present, self._present = self._present, {}
-            for on_gone in present.values():
+            for on_gone in list(present.values()):  # a copy: other threads may leave meanwhile
                 on_gone()
 
 

@@ -279,6 +279,20 @@ async def test_a_thread_that_goes_with_what_was_posted_to_it_ends_it_too(
     await until(run.closed.is_set)
 
 
+async def test_a_thread_that_goes_soon_after_a_turn_ends_it_too(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(on_thread, "OVERDUE", 0.05)
+    source = Source()
+    waiting = asyncio.ensure_future(source.stream.pipe(ops.on_thread(desk.post, buffer_size=8)).wait())
+    await fed(source, 1, 2)
+    desk.turn()
+    source.runs[0].push(*range(100))
+    await until(lambda: desk.posted)
+    desk.posted.clear()
+    desk.is_gone = True
+    with pytest.raises(TransportError, match="is gone"):
+        await asyncio.wait_for(waiting, PATIENCE)
+
+
 async def test_a_turn_that_is_only_late_is_posted_again_and_nothing_comes_twice(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ):

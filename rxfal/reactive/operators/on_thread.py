@@ -22,7 +22,7 @@ TURN = 0.008
 """How many seconds one turn may deliver items for, so that the thread has time for its own work between turns."""
 
 OVERDUE = 0.5
-"""After how many seconds a turn that hasn't come is posted again, to learn whether the thread is gone."""
+"""After how many seconds a turn that hasn't come is first posted again, to learn whether the thread is gone."""
 
 
 def on_thread(
@@ -205,21 +205,25 @@ class Crossing(OperatorObserver[_T]):
         if not self._is_posted:
             self._post_turn()
         elif not self._is_watched and self._downstream is not None:
-            self._watch(self._downstream)
+            self._watch(self._downstream, OVERDUE)
 
-    def _watch(self, scheduler: LoopScheduler) -> None:
+    def _watch(self, scheduler: LoopScheduler, seconds: float) -> None:
         """Post a turn again if it doesn't come. An event loop that was closed, for example, has dropped it."""
         self._is_watched = True
         turns = self._turns
 
         def look(*_: Any) -> None:
             self._is_watched = False
-            if self._is_posted and self._turns == turns and not self._has_left:
+            if self._has_left or not (self._is_posted or self._waiting):
+                return
+            if self._turns != turns:  # that turn has come; another one is under way
+                self._watch(scheduler, OVERDUE)
+            else:
                 self._post_turn()
-                self._watch(scheduler)
+                self._watch(scheduler, 2 * seconds)  # a thread that is busy for long isn't flooded with turns
 
         with suppress(RuntimeError):  # the sources' loop is closed
-            timer = self._watch_timer = scheduler.schedule_relative(OVERDUE, look)
+            timer = self._watch_timer = scheduler.schedule_relative(seconds, look)
             if self._has_left:
                 timer.dispose()
 
