@@ -51,7 +51,8 @@ def write(content: str | bytes) -> None:
 
 def write_json(value: Any) -> None:
     """Write a result as JSON: one line for a program; for a person indented, with the size of any long base64."""
+    is_narrow = sys.stdout.encoding.lower() not in ("utf-8", "utf8")  # then JSON's own escapes are what is left
     if on_terminal():
-        write(shortened(harmless(json.dumps(value, ensure_ascii=False, indent=2))) + "\n")
+        write(shortened(harmless(json.dumps(value, ensure_ascii=is_narrow, indent=2))) + "\n")
     else:
-        write(json.dumps(value, ensure_ascii=False) + "\n")
+        write(json.dumps(value, ensure_ascii=is_narrow) + "\n")

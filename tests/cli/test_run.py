@@ -120,6 +120,18 @@ def test_a_wrong_usage_is_status_2(args: list[str], capfd: pytest.CaptureFixture
     assert "Usage: rxfal run" in capfd.readouterr().err
 
 
+def test_the_json_is_json_in_every_encoding(server: FalServer) -> None:
+    server.script("owner/odd", [Status(json={"text": "grün 日本"})])
+    done = subprocess.run(
+        [sys.executable, "-m", "rxfal", "run", "owner/odd"],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        timeout=60,
+    )
+    assert json.loads(done.stdout) == {"text": "grün 日本"}
+
+
 @pytest.mark.parametrize(("closed", "says"), [("2>&-", '"output"'), (">&-", "request ")])
 def test_a_stream_that_the_caller_has_closed_is_no_failure(closed: str, says: str, server: FalServer) -> None:
     command = f"{sys.executable} -m rxfal run fal-ai/any-llm -i prompt=x {closed}"
