@@ -64,7 +64,8 @@ def deliver(client: rxfal.Client, answer: Answer, to: str | None = None, *, over
         content_type = answer.headers.get("Content-Type", "").partition(";")[0].strip()
         uri = rxfal.encode(value, content_type=content_type or None)
         _save(client, rxfal.Completed(name, uri), template(to or ".", "{request_id}{ext}"), overwrite)
-    say(_summary(client, answer))
+    if summary := _summary(client, answer):
+        say(summary)
 
 
 def _save(client: rxfal.Client, result: rxfal.Completed[Any], to: str, overwrite: bool) -> None:
@@ -105,8 +106,6 @@ def _summary(client: rxfal.Client, answer: Answer) -> str:
     parts = [] if answer.seconds is None else [f"{answer.seconds:.1f} s"]
     if answer.billable_units is not None:
         parts.append(_cost(client, answer.endpoint, answer.billable_units))
-    if answer.request_id is not None:
-        parts.append(f"request {answer.request_id}")
     return " · ".join(parts)
 
 
@@ -118,7 +117,8 @@ def _cost(client: rxfal.Client, endpoint: str, units: float) -> str:
         except rxfal.FalError:  # the call itself is done
             pass
         else:
-            return f"{_money(price.cost(units), price.currency)} ({units:g} {price.unit})"
+            unit = f"× {price.unit}" if price.unit[:1].isdigit() else price.unit
+            return f"{_money(price.cost(units), price.currency)} ({units:g} {unit})"
     return f"{units:g} billable units"
 
 

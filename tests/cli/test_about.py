@@ -106,7 +106,7 @@ def test_a_terminal_is_told_what_a_call_cost(server: FalServer) -> None:
     terminal = PseudoTerminal("run", "fal-ai/fast-julia", "-i", "prompt=x", "-i", "size=500")
     terminal.read_until()
     assert terminal.process.wait(30) == 0
-    assert " s · $0.00075 (0.25 megapixels) · request " in terminal.written
+    assert " s · $0.00075 (0.25 megapixels)\r\n" in terminal.written
 
 
 def test_a_call_is_done_though_nobody_knows_its_price(server: FalServer) -> None:
@@ -114,7 +114,7 @@ def test_a_call_is_done_though_nobody_knows_its_price(server: FalServer) -> None
     terminal = PseudoTerminal("run", "owner/free")
     terminal.read_until()
     assert terminal.process.wait(30) == 0
-    assert " s · 3 billable units · request " in terminal.written
+    assert " s · 3 billable units\r\n" in terminal.written
 
 
 async def _free(input: Any, job: Any) -> Any:

@@ -75,7 +75,7 @@ def test_subscribe_prints_the_result_alone_and_the_request_on_stderr(
     assert json.loads(out) == {"seen": {"n": 1}}
     first, last = err.splitlines()
     assert first == f"request {painter.request.request_id}"
-    assert last.endswith(f" s · 2 billable units · request {painter.request.request_id}")
+    assert last.endswith(" s · 2 billable units")
     assert (painter.request.tags, painter.request.priority) == ({"team": "red"}, "low")
     assert painter.cancels() == []
 

@@ -37,7 +37,9 @@ def test_a_pipe_gets_one_line_of_json_and_stderr_the_rest(
     assert json.loads(out) == {"seen": {"prompt": "a cat", "seed": 5}, "tags": "team=red", "text": "grün\x1b[2J"}
     sent = server.requests[-1]
     assert (sent.path, sent.headers["X-Fal-Request-Timeout"]) == ("/owner/painter", "9.0")
-    assert err.endswith(f" s · 2.5 billable units · request {sent.request_id}\n")
+    first, last = err.splitlines()
+    assert first == f"request {sent.request_id}"
+    assert last.endswith(" s · 2.5 billable units")
 
 
 def test_the_input_can_come_from_stdin_and_the_path_be_said(

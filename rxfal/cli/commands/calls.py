@@ -71,7 +71,9 @@ def run(
         )
         with StatusLine(endpoint) as line:
             value = line.wait_for(call)
-        (info,) = opened
+            (info,) = opened
+            if info.request_id is not None:
+                line.say(f"request {info.request_id}")
         answer = Answer(endpoint, value, info.request_id, info.billable_units, line.seconds, info.headers)
         deliver(client, answer, download, overwrite=force)
 

@@ -136,6 +136,7 @@ def result(
         try:
             with StatusLine(handle.app) as line:
                 value = line.wait_for(client.queue.result(handle))
+                line.say(f"request {handle.request_id}")
         except rxfal.ApiError as error:
             if error.status == 400 and "in progress" in error.message:
                 raise rxfal.FalError(f"{error}; rxfal subscribe --follow waits for it") from error
