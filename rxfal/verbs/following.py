@@ -272,8 +272,10 @@ class _Pace:
     """Keeps requests apart: `least` seconds from one to the next, and more while nothing changes."""
 
     def __init__(self, work: Work, least: float) -> None:
+        assert work.session is not None
         self._http = work.http
         self._name = work.name
+        self._session = work.session
         self._least = least
         self._gap: float | None = None
         self._due: float | None = None
@@ -283,7 +285,7 @@ class _Pace:
     async def turn(self) -> None:
         """Wait until the next request may be sent."""
         if self._due is not None:
-            await self._http.pause(max(0.0, self._due - self._loop.time()), self._name)
+            await self._http.pause(max(0.0, self._due - self._loop.time()), self._name, self._session)
         self.begin()
 
     def begin(self) -> None:

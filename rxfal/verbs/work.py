@@ -48,6 +48,7 @@ class Work:
     Attributes:
         handle: Its handle; None until it is submitted.
         position: Its place in the queue when it was submitted, if fal said so.
+        session: The connections that it began with; None before.
         is_complete: Whether it is known to be complete, so that there is nothing left to cancel.
     """
 
@@ -57,7 +58,7 @@ class Work:
         self.handle = handle
         self.position: int | None = None
         self.is_complete = False
-        self._session: LoopSession | None = None
+        self.session: LoopSession | None = None
         self._posting: Farewell[RequestHandle] | None = None
         self._cancelling: Farewell[None] | None = None
 
@@ -72,7 +73,7 @@ class Work:
 
     async def found(self) -> None:
         """Begin with a request that was submitted before."""
-        self._session = await self.http.session()
+        self.session = await self.http.session()
 
     async def submit(self, request: Request, endpoint: Endpoint) -> RequestHandle:
         """Submit it. An attempt that was begun goes on if the waiting for it is cancelled; a pause between two ends.
@@ -88,7 +89,7 @@ class Work:
 
         async def once() -> RequestHandle:
             one = replace(request, retry="never", timeout=deadline.left(SUBMIT_SECONDS))
-            session = self._session = await self.http.session()
+            session = self.session = await self.http.session()
             self._posting = Farewell(self._post(one, endpoint), name=f"submit {self.name}")
             self.http.let_finish(self._posting, session)
             return await asyncio.shield(self._posting)
@@ -125,8 +126,8 @@ class Work:
         if self._cancelling is not None or self.is_complete or (self.handle is None and self._posting is None):
             return
         self._cancelling = Farewell(self._cancel(), name=f"cancel {self.name}")
-        if self._session is not None:
-            self.http.let_finish(self._cancelling, self._session)
+        if self.session is not None:
+            self.http.let_finish(self._cancelling, self.session)
 
     def drop(self) -> None:
         """Say that the request was left behind: its event loop was closed, and nothing can be sent any more."""

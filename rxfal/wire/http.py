@@ -199,13 +199,18 @@ class Http:
 
         task.add_done_callback(forget)
 
-    async def pause(self, seconds: float, endpoint: str) -> None:
-        """Wait, as a request that takes so long.
+    async def pause(self, seconds: float, endpoint: str, session: LoopSession) -> None:
+        """Wait, as a request would that takes so long.
+
+        Args:
+            seconds: How long.
+            endpoint: Where the next request goes, for the error.
+            session: The connections of the one before.
 
         Raises:
             TransportError: The client was closed meanwhile.
         """
-        session, pause = await self._session(), _Pause()
+        pause = _Pause()
         session.hold(pause)
         try:
             async with asyncio.timeout(seconds):

@@ -469,6 +469,20 @@ async def test_a_closed_client_ends_it(server: QueueServer):
     assert server.count("cancel") == 0
 
 
+async def test_a_client_that_was_closed_while_the_subscriber_was_full_ends_it_too(server: QueueServer):
+    client = server.client()
+    items = aiter(rxfal.iterate(client.subscribe("me/app", follow="poll", poll_interval=0.001), buffer_size=1))
+    assert await anext(items) == Queued("r-1", 0)
+    server.job.set(position=1)
+    await server.received("status")
+    await asyncio.sleep(0.02)
+    await client.aclose()
+    with pytest.raises(rxfal.TransportError, match="client was closed"):
+        async with asyncio.timeout(5):
+            async for _ in items:
+                pass
+
+
 async def test_log_lines_carry_the_id(server: QueueServer, client: rxfal.Client, caplog: pytest.LogCaptureFixture):
     caplog.set_level("INFO", "rxfal")
     server.next("status", drop, says(500, {}))
