@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import rxfal
@@ -123,6 +124,11 @@ def _cost(client: rxfal.Client, endpoint: str, units: float) -> str:
 
 
 def _money(amount: float, currency: str) -> str:
-    """An amount with two digits of cents or, if it is that small, of whatever there is."""
-    digits = f"{amount:,.2f}" if amount >= 1 else f"{amount:.3g}"
+    """An amount with two decimals, or if it is small with three digits that count.
+
+    Examples:
+        >>> _money(1234.5, "USD"), _money(0.025, "USD"), _money(0.000004, "EUR")
+        ('$1,234.50', '$0.025', '0.000004 EUR')
+    """
+    digits = f"{amount:,.2f}" if amount >= 1 else f"{Decimal(f'{amount:.3g}'):f}"
     return f"${digits}" if currency == "USD" else f"{digits} {currency}"
