@@ -71,8 +71,8 @@ class _QtWindow:
         self._owner = owner
         self._calls: deque[Callable[[], None]] = deque()
         self._receiver: Any = _receiver_class(core)(self._calls)
-        if owner is not None:
-            self._receiver.moveToThread(owner.thread())  # RuntimeError if the owner is destroyed
+        home = core.QCoreApplication.instance() if owner is None else owner
+        self._receiver.moveToThread(home.thread())  # RuntimeError if the owner is destroyed
 
     def post(self, callback: Callable[[], None]) -> None:
         # Posting an event is the only call that is safe from any thread and spelled the same in both bindings.

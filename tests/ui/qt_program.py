@@ -115,6 +115,12 @@ elif scenario == "a bad callback":
     Model(5).stream.pipe(ui.on_qt(label)).subscribe(*seen.callbacks)
     window.until(lambda: seen.ends)
     report(told=told, next=seen.items, open=still_open())
+elif scenario == "without an owner from another thread":
+    stranger = threading.Thread(target=lambda: Model(5).stream.pipe(ui.on_qt()).subscribe(*seen.callbacks))
+    stranger.start()
+    stranger.join()
+    window.until(lambda: seen.ends, 2.0)
+    report(items=seen.items, here=seen.threads == here)
 elif scenario == "subscribed to again from another thread":
     failing = from_observable(rx.defer(lambda _: Model(3).stream.do_action(lambda item: 1 / (item - 3))))
     again = ops.retry_backoff(2, on=ZeroDivisionError, wait_initial=0.0, wait_jitter=0.0, after_items=True)

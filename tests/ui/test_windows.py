@@ -111,6 +111,11 @@ def test_qt_may_be_subscribed_to_from_any_thread(toolkit: str):
 
 
 @QT
+def test_qt_without_an_owner_delivers_on_the_application_s_thread_whoever_asks(toolkit: str):
+    assert play(toolkit, "without an owner from another thread") == {"items": [1, 2, 3, 4, 5], "here": True}
+
+
+@QT
 def test_qt_without_an_application_is_refused(toolkit: str):
     assert "QApplication" in play(toolkit, "without an application")["error"]
 

@@ -41,7 +41,8 @@ def on_thread(
 
     Args:
         post: Makes the thread call a function without arguments. It must be callable from any thread, must never block,
-            and must raise RuntimeError if the thread is gone; that disposes the subscription.
+            and must raise RuntimeError if the thread is gone; that disposes the subscription. If the call doesn't
+            happen for a while, it is posted again, to find out whether the thread is still there.
         buffer_size: How many items may wait for the thread before the sources pause.
 
     Returns:
