@@ -16,7 +16,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from rxfal._version import __version__
-from rxfal.errors import StreamTimeoutError, TransportError, in_seconds
+from rxfal.errors import FalError, StreamTimeoutError, TransportError, in_seconds
 from rxfal.wire import compressed
 from rxfal.wire.config import Config, address_of
 from rxfal.wire.credentials import Credentials
@@ -167,6 +167,10 @@ class Http:
                 session, response = await self._send(request, deadline, attempt, moved)
                 try:
                     return await response.read(), response
+                except FalError as error:
+                    # It did what it was asked to, or not: the answer that says so can't be read.
+                    error.outcome_unknown = request.method != "GET"
+                    raise
                 finally:
                     session.responses.discard(response)
                     response.let_go()

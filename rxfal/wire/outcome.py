@@ -27,14 +27,15 @@ def judge(error: FalError, *, has_begun: bool = False, answers_failures: bool = 
         has_begun: Whether the answer had begun.
         answers_failures: Whether an error with an id is the model's own, so that the outcome is known.
     """
-    if isinstance(error, TransportError | StreamTimeoutError):
-        if has_begun or error.outcome_unknown:
-            say_unknown(error)
-    elif isinstance(error, ApiError) and not surely_not_taken(error):
+    if isinstance(error, ApiError) and not isinstance(error, StreamTimeoutError):
+        if surely_not_taken(error):
+            return
         error.retryable = False
         is_known = error.status < 500 and error.status != 408
         if not (is_known or (answers_failures and error.request_id)):
             say_unknown(error)
+    elif error.outcome_unknown or (has_begun and isinstance(error, TransportError | StreamTimeoutError)):
+        say_unknown(error)
 
 
 def say_unknown(error: FalError) -> None:

@@ -14,7 +14,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
 from aiohttp import web
 from multidict import CIMultiDict
@@ -252,6 +252,22 @@ async def drop(server: QueueServer, request: web.BaseRequest, job: Job | None) -
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()
     return web.Response()
+
+
+def half(then: Literal["end", "drop"]) -> Behaviour:
+    """Take it, and break off in the middle of the answer: close the connection, or reset it."""
+
+    async def act(server: QueueServer, request: web.BaseRequest, job: Job | None) -> web.StreamResponse:
+        server.take(request)
+        response = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": "500"})
+        await response.prepare(request)
+        await response.write(b'{"request_id": "r-')
+        if then == "drop":
+            return await drop(server, request, job)
+        cast(Any, request.transport).close()
+        return response
+
+    return act
 
 
 async def hang(server: QueueServer, request: web.BaseRequest, job: Job | None) -> web.StreamResponse:

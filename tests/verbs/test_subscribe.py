@@ -22,6 +22,7 @@ from tests.verbs.queue_server import (
     all_logs,
     drop,
     entry,
+    half,
     hang,
     nginx,
     says,
@@ -347,6 +348,9 @@ async def test_what_was_not_taken_is_submitted_again(
     "behaviour",
     [
         take_and_drop,
+        half("end"),
+        half("drop"),
+        says(200, {"request_id": "r-1"}, Content_Encoding="gzip"),
         nginx(504),
         says(502, "<html>another gateway</html>"),
         says(500, {"detail": "oops"}),
@@ -357,7 +361,21 @@ async def test_what_was_not_taken_is_submitted_again(
         says(200, {"status": "IN_QUEUE", "request_id": "../r-1"}),
         says(200, [1]),
     ],
-    ids=["dropped", "nginx 504", "502", "500", "503", "id", "no id", "html", "odd id", "list"],
+    ids=[
+        "dropped",
+        "cut short",
+        "reset midway",
+        "no gzip",
+        "nginx 504",
+        "502",
+        "500",
+        "503",
+        "id",
+        "no id",
+        "html",
+        "odd id",
+        "list",
+    ],
 )
 async def test_what_may_have_been_taken_is_not_submitted_again(
     server: QueueServer, client: rxfal.Client, no_waiting: None, behaviour: Any
@@ -368,6 +386,14 @@ async def test_what_may_have_been_taken_is_not_submitted_again(
     assert "nobody knows" in str(error) or "took the request" in str(error)
     assert server.count("submit") == 1
     assert server.count("cancel") == 0
+
+
+async def test_an_answer_to_a_submit_that_is_too_large_is_unknown(server: QueueServer, no_waiting: None):
+    server.always("submit", says(200, {"request_id": "r-1", "more": "x" * 2000}))
+    async with server.client(max_body_size=1000) as client:
+        error = await Watched(client.subscribe("me/app").pipe(ops.retry_backoff(attempts=3))).failure()
+    assert (type(error), error.outcome_unknown, server.count("submit")) == (rxfal.BodyTooLargeError, True, 1)
+    assert "nobody knows" in str(error)
 
 
 async def test_a_refusal_is_known(server: QueueServer, client: rxfal.Client):
