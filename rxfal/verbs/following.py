@@ -11,10 +11,8 @@ says that the request is complete, and its result may still be an error; there i
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
 from rxfal.errors import (
@@ -33,11 +31,12 @@ from rxfal.wire.payload import PayloadDecoder
 from rxfal.wire.queue import Addresses, Status, status_in_queue, with_logs
 from rxfal.wire.sse import SSEDecoder
 
+from .log_book import LogBook
 from .silence import SilenceLimit
 from .updates import Completed, InProgress, Queued, RequestLog
 from .work import Work, ask
 
-__all__ = ["Follow", "Following", "Update", "explain_result", "logs_in", "value_of"]
+__all__ = ["Follow", "Following", "Update", "explain_result", "value_of"]
 
 logger = logging.getLogger("rxfal")
 
@@ -86,7 +85,7 @@ class Following:
         self._polls = follow == "poll"
         self._wants_logs = logs
         self._pace = _Pace(work, poll_interval)
-        self._log_book = _LogBook()
+        self._log_book = LogBook()
         self._unseen: list[RequestLog] = []  # logs that came while the request was queued
         self._state: tuple[str, int | None] | None = None
         self._final: Status | None = None
@@ -305,48 +304,6 @@ class _Pace:
         """Send nothing for so many seconds, because the server asked for that."""
         now = self._loop.time()
         self._due = max(self._due or 0.0, now + min(seconds, _LONGEST_RETRY_AFTER))
-
-
-class _LogBook:
-    """All logs of a request, each once, however often the server repeats them.
-
-    Equal entries within one answer are so many logs. An entry that an earlier answer had is a repetition. So each is
-    there as often as in the answer that has it most often.
-    """
-
-    def __init__(self) -> None:
-        self.all: list[RequestLog] = []
-        self._known: Counter[str] = Counter()
-
-    def new_in(self, answer: Iterable[Any]) -> tuple[RequestLog, ...]:
-        """Take the logs of one answer, and return those that are new."""
-        return tuple(self._new_in(answer))
-
-    def _new_in(self, answer: Iterable[Any]) -> Iterator[RequestLog]:
-        counted: Counter[str] = Counter()
-        for entry in answer:
-            if entry is None:
-                continue
-            key = _key(entry)
-            counted[key] += 1
-            if counted[key] > self._known[key]:
-                self._known[key] = counted[key]
-                log = RequestLog.read(entry)
-                self.all.append(log)
-                yield log
-
-
-def _key(entry: Any) -> str:
-    """The same text for equal entries."""
-    try:
-        return json.dumps(entry, sort_keys=True)
-    except (RecursionError, ValueError):
-        return f"{type(entry).__name__} too deep to tell apart"
-
-
-def logs_in(status: Status) -> tuple[RequestLog, ...]:
-    """The logs of one status."""
-    return _LogBook().new_in(status.logs)
 
 
 def value_of(body: bytes, response: Response, decode: PayloadDecoder) -> Any:

@@ -15,7 +15,8 @@ from rxfal.wire.payload import PayloadDecoder
 from rxfal.wire.queue import status_in_queue, with_logs
 
 from .connected import Connected
-from .following import Update, explain_result, logs_in, value_of
+from .following import Update, explain_result, value_of
+from .log_book import logs_in
 from .options import Default, complete, show_options
 from .submission import Submission, SubmitOptions
 from .subscribe import Followed, FollowOptions, QueueStream
