@@ -36,7 +36,7 @@ from .silence import SilenceLimit
 from .updates import Completed, InProgress, Queued, RequestLog
 from .work import Work, ask
 
-__all__ = ["Follow", "Following", "Update", "explain_result", "value_of"]
+__all__ = ["Follow", "Following", "Update", "explain_result", "explain_status", "value_of"]
 
 logger = logging.getLogger("rxfal")
 
@@ -144,6 +144,7 @@ class Following:
         except DecodeError:  # as an event that is not JSON
             self._was_answered = True
         except FalError as error:
+            explain_status(error)
             self._bear(error)
 
     async def _ask_status(self) -> Any:
@@ -322,4 +323,11 @@ def explain_result(error: FalError) -> None:
             "fal keeps results only for a while, about an hour after the request is complete, and large ones for "
             "minutes; see https://fal.ai/dashboard/requests, or check the id"
         )
+        error.reword(one_sentence(what_happened(error), why))
+
+
+def explain_status(error: FalError) -> None:
+    """Say why a request may not be known."""
+    if isinstance(error, ApiError) and error.status == 404:
+        why = "fal does not know this request, or not any more; check its id and the app that it was submitted to"
         error.reword(one_sentence(what_happened(error), why))

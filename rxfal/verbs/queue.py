@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Annotated, Any, Unpack, overload
 
 from typing_extensions import TypeVar
 
-from rxfal.errors import ApiError, DecodeError, FalError
+from rxfal.errors import DecodeError, FalError, TransportError
 from rxfal.reactive.reader import Sink
 from rxfal.reactive.stream import Stream, create
+from rxfal.wire.failures import what_happened
 from rxfal.wire.payload import PayloadDecoder
 from rxfal.wire.queue import status_in_queue, with_logs
 
 from .connected import Connected
-from .following import Update, explain_result, value_of
+from .following import Update, explain_result, explain_status, value_of
 from .log_book import logs_in
 from .options import Default, complete, show_options
 from .submission import Submission, SubmitOptions
@@ -192,12 +193,8 @@ class Queue(Connected):
         request, decode = ask(http, addresses.result, name, retry="unanswered"), PayloadDecoder(output, endpoint=name)
 
         async def read(sink: Sink[Any]) -> None:
-            with _about(handle):
-                try:
-                    body, response = await http.answer(request)
-                except ApiError as error:
-                    explain_result(error)
-                    raise
+            with _about(handle, explain_result):
+                body, response = await http.answer(request)
                 value = value_of(body, response, decode)
             sink.on_next(value)
 
@@ -228,11 +225,14 @@ class Queue(Connected):
 
 
 @contextmanager
-def _about(handle: RequestHandle) -> Generator[None]:
-    """An error in the block says which request it is about."""
+def _about(handle: RequestHandle, explain: Callable[[FalError], None] = explain_status) -> Generator[None]:
+    """An error in the block says which request it is about, and that asking again does not submit it again."""
     try:
         yield
     except FalError as error:
+        explain(error)
+        if isinstance(error, TransportError) and error.kind in ("reset", "cut short"):
+            error.reword(f"{what_happened(error)}; ask again, which costs nothing")
         error.endpoint = error.endpoint or handle.app
         error.request_id = handle.request_id
         raise

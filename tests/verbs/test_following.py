@@ -352,6 +352,7 @@ async def test_a_404_of_the_status_ends_it(server: QueueServer, client: rxfal.Cl
     with pytest.raises(rxfal.ApiError) as caught:
         await done(task)
     assert (caught.value.status, caught.value.request_id) == (404, "r-1")
+    assert "fal does not know this request" in str(caught.value)
 
 
 async def test_a_redirect_ends_it(server: QueueServer, client: rxfal.Client):

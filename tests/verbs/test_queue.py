@@ -217,6 +217,18 @@ async def test_a_status_that_is_not_known_is_an_error(server: QueueServer, clien
 async def test_an_unknown_request_is_a_404(server: QueueServer, client: rxfal.Client):
     error = await failure_of(client.queue.status(RequestHandle.of("me/app", "r-9")), rxfal.ApiError)
     assert (error.status, error.request_id, error.endpoint) == (404, "r-9", "me/app")
+    assert "fal does not know this request, or not any more; check its id" in str(error)
+
+
+async def test_who_can_ask_again_is_not_told_to_send_the_request_again(
+    server: QueueServer, client: rxfal.Client, no_waiting: None
+):
+    handle = await client.queue.submit("me/app")
+    for operation in ("status", "result", "cancel"):
+        server.always(operation, drop)
+        error = await failure_of(getattr(client.queue, operation)(handle), rxfal.TransportError)
+        assert "ask again, which costs nothing" in str(error)
+        assert "send" not in str(error)
 
 
 # result
