@@ -1,9 +1,13 @@
-"""Twins of pydantic models for JSON that grows: the same fields, each of them None until it came and fits its type."""
+"""Twins of pydantic models for JSON that grows: the same fields, each of them None until it came and fits its type.
+
+A dataclass gets one too: by itself it would show the defaults of the fields that have not come yet.
+"""
 
 from __future__ import annotations
 
 import collections
 import collections.abc
+import dataclasses
 import functools
 import types
 import typing
@@ -218,6 +222,8 @@ def _bare(annotation: Any) -> Any:
             annotation = annotation.__supertype__
         elif isinstance(annotation, TypeVar):
             annotation = annotation.__bound__ or Any
+        elif hasattr(annotation, "__dataclass_fields__") and not get_origin(annotation):
+            return _model_of(annotation)
         else:
             return annotation
 
@@ -225,6 +231,26 @@ def _bare(annotation: Any) -> Any:
 _ALIASES: Any = tuple(
     {module.TypeAliasType for module in (typing, typing_extensions) if hasattr(module, "TypeAliasType")}
 )
+
+
+@functools.lru_cache(256)
+def _model_of(made: Any) -> Any:
+    """A model with the fields of a dataclass."""
+    known: dict[str, FieldInfo] | None = getattr(made, "__pydantic_fields__", None)
+    if known is not None:
+        fields = {name: (field.annotation, field) for name, field in known.items()}
+    else:
+        hints = typing.get_type_hints(made, include_extras=True)
+        fields = {
+            field.name: (hints[field.name], ... if _is_required(field) else None)
+            for field in dataclasses.fields(made)
+            if field.init
+        }
+    return create_model(made.__name__, __config__=getattr(made, "__pydantic_config__", None), **cast(Any, fields))
+
+
+def _is_required(field: dataclasses.Field[Any]) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
 def _is_model(bare: Any) -> bool:
@@ -240,7 +266,7 @@ def _brackets(annotation: Any) -> str:
         return "".join(sorted({bracket for arg in get_args(bare) for bracket in _brackets(arg)}))
     if origin in _LISTS:
         return "["
-    if origin in _DICTS or typing_extensions.is_typeddict(bare) or hasattr(bare, "__dataclass_fields__"):
+    if origin in _DICTS or typing_extensions.is_typeddict(bare):
         return "{"
     return "" if bare in (None, type(None)) else "[{"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import gc
 import subprocess
@@ -13,6 +14,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Annotated, Any, Generic, Literal, NewType, Optional, TypeVar
 
+import pydantic.dataclasses
 import pytest
 import reactivex as rx
 from hypothesis import given, settings
@@ -531,6 +533,36 @@ def test_what_is_no_model_is_shown_when_it_fits():
     twins = typed('{"rows": [{"id": 1, "when": "2024-01-10"}, {"id": 2, "when": "2024-01-11"}]}', Table)[:-1]
     assert [len(twin.rows or ()) for twin in twins] == [0, 0, 1, 2]
     assert twins[2].rows == [{"id": 1, "when": date(2024, 1, 10)}]
+
+
+@dataclasses.dataclass
+class Step:
+    name: str
+    minutes: int = 5
+    tools: list[str] = dataclasses.field(default_factory=list[str])
+    then: Step | None = None
+
+
+@pydantic.dataclasses.dataclass
+class Dish:
+    name: str = Field(alias="dish")
+    serves: int = 4
+
+
+def test_a_dataclass_shows_no_default_before_the_end():
+    class Recipe(BaseModel):
+        steps: list[Step]
+
+    *twins, last = typed('{"name": "cut", "minutes": 12, "then": {"name": "fry"}}', Step)
+    assert plain(twins[-1:]) == [{"name": "cut", "minutes": 12, "then": {"name": "fry"}}]
+    assert {twin.minutes for twin in twins} == {None, 12}
+    assert last == Step("cut", 12, then=Step("fry"))
+    *twins, last = typed('{"steps": [{"name": "cut"}]}', Recipe)
+    assert {step.minutes for twin in twins for step in twin.steps or ()} == {None}
+    assert last.steps == [Step("cut", 5)]
+    *twins, last = typed('{"dish": "pie", "serves": 12}', Dish)
+    assert ({twin.serves for twin in twins}, twins[-1].name) == ({None, 12}, "pie")
+    assert (last.name, last.serves) == ("pie", 12)
 
 
 def test_twins_of_one_model_are_of_one_class_and_go_with_it():
