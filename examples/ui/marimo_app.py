@@ -1,4 +1,4 @@
-"""marimo: two language models and a picture, which the end of the visitor's kernel ends."""
+"""marimo: two language models and a picture, for as long as the visitor's kernel lives."""
 
 import marimo
 
