@@ -265,7 +265,7 @@ def _complete(error: FalError, work: Work, following: Following | None) -> None:
     error.endpoint = error.endpoint or work.name
     if work.handle is not None:
         error.request_id = work.handle.request_id
-        error.retryable = False
+        error.retryable = error.outcome_unknown = False
     elif isinstance(error, StreamTimeoutError) and work.may_be_taken:
         say_unknown(error)
     if following is not None:

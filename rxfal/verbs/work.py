@@ -94,7 +94,8 @@ class Work:
             self.http.let_finish(self._posting, session)
             return await asyncio.shield(self._posting)
 
-        return await retried(once, request, deadline, self.http.config.max_attempts)
+        attempt = self.http.while_open(once, self.name)
+        return await retried(attempt, request, deadline, self.http.config.max_attempts)
 
     async def _post(self, request: Request, endpoint: Endpoint) -> RequestHandle:
         try:

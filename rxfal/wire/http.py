@@ -5,11 +5,11 @@ It knows how to talk to fal's servers, but not what the bytes mean. No error of 
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from multidict import CIMultiDict
@@ -34,6 +34,8 @@ from rxfal.wire.transport import transport_error
 __all__ = ["Http", "Request", "Response"]
 
 logger = logging.getLogger("rxfal")
+
+_T = TypeVar("_T")
 
 _OWN_HEADERS = {"User-Agent": f"rxfal/{__version__}", "Accept-Encoding": compressed.ACCEPTED}
 _FORM_PATIENCE = 30.0  # seconds until the answer to a form must be whole
@@ -90,7 +92,7 @@ class Http:
             )
             return _timeout(seconds, message, request, attempt)
 
-        once = partial(self._send, request, deadline, attempt)
+        once = self.while_open(partial(self._send, request, deadline, attempt), request.endpoint)
         sending = retried(once, request, deadline, self.config.max_attempts)
         session, response = await deadline.limit(sending, late)
         try:
@@ -118,7 +120,7 @@ class Http:
             )
             return _timeout(seconds, message, request, attempt)
 
-        once = partial(self._fetch_once, request, deadline, attempt)
+        once = self.while_open(partial(self._fetch_once, request, deadline, attempt), request.endpoint)
         return await deadline.limit(retried(once, request, deadline, self.config.max_attempts), late)
 
     async def fetch_json(self, request: Request, output: Any = None) -> Any:
@@ -202,6 +204,24 @@ class Http:
             session.finishing.discard(task)
 
         task.add_done_callback(forget)
+
+    def while_open(self, once: Callable[[], Awaitable[_T]], endpoint: str) -> Callable[[], Awaitable[_T]]:
+        """An attempt that fails if the client was closed since now, and would be opened again by it.
+
+        The tasks that `let_finish` was told of may go on.
+
+        Args:
+            once: The attempt.
+            endpoint: Which endpoint the error names.
+        """
+        closings = self.closings
+
+        async def attempt() -> _T:
+            if self.closings != closings and asyncio.current_task() not in self._finishing:
+                raise self.error_of_closing(endpoint)
+            return await once()
+
+        return attempt
 
     async def pause(self, seconds: float, endpoint: str, session: LoopSession) -> None:
         """Wait, as a request would that takes so long.

@@ -394,6 +394,24 @@ async def test_closing_the_client_waits_for_the_cancel(server: QueueServer):
     assert server.job.cancels == 1
 
 
+@pytest.mark.parametrize("verb", ["subscribe", "run"])
+async def test_nothing_is_sent_again_after_the_client_was_closed(
+    server: QueueServer, verb: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    pausing = asyncio.Event()  # set when the log says that it will be tried again
+    caplog.set_level(logging.INFO, "rxfal")
+    monkeypatch.setattr(caplog.handler, "emit", lambda record: pausing.set())
+    server.always("submit", says(429, {}, Retry_After="0.2"))
+    client = server.client(run_url=server.url)
+    waiting = asyncio.ensure_future(getattr(client, verb)("me/app").wait())
+    async with asyncio.timeout(5):
+        await pausing.wait()
+    await client.aclose()
+    with pytest.raises(rxfal.TransportError, match="the client was closed") as caught:
+        await waiting
+    assert (caught.value.outcome_unknown, caught.value.retryable, server.count("submit")) == (False, False, 1)
+
+
 async def test_closing_the_client_ends_the_other_streams_at_once(server: QueueServer):
     gate = asyncio.Event()
     server.next("cancel", late(gate, "cancel"))
@@ -405,8 +423,9 @@ async def test_closing_the_client_ends_the_other_streams_at_once(server: QueueSe
     subscription.dispose()
     await server.received("cancel")
     closing = asyncio.ensure_future(client.aclose())
-    with pytest.raises(rxfal.TransportError, match="client was closed"):
+    with pytest.raises(rxfal.TransportError, match="client was closed") as caught:
         await asyncio.wait_for(other, 1)
+    assert (caught.value.request_id, caught.value.outcome_unknown) == ("r-1", False)  # it was taken, and is known
     assert not closing.done()
     gate.set()
     await closing
