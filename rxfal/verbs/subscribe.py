@@ -145,13 +145,22 @@ def _subscribed(
 
     async def read(sink: Sink[Update]) -> None:
         work = Work(connections.http, name)
+        untold = [on_enqueue] if on_enqueue is not None else []
+
+        async def tell() -> None:
+            if untold and work.handle is not None:
+                await _tell(untold.pop(), work.handle, sink)
 
         async def submit() -> None:
-            handle = await work.submit(await submission.ready(), submission.endpoint)
-            if on_enqueue is not None:
-                await _tell(on_enqueue, handle, sink)
+            await work.submit(await submission.ready(), submission.endpoint)
+            await tell()
 
-        await how.read(sink, work, submit)
+        try:
+            await how.read(sink, work, submit)
+        except StreamTimeoutError:
+            if not given["cancel_on_dispose"]:  # it goes on, and its handle may have come after the timeout
+                await tell()
+            raise
 
     return QueueStream[Any].fed_by(read, name=name, unused=f"subscribe {name}")
 

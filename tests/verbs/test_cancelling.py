@@ -340,6 +340,18 @@ async def test_with_cancel_on_dispose_false_nothing_is_cancelled(server: QueueSe
     assert [handle.request_id for handle in handles] == ["r-1", "r-2"]
 
 
+async def test_a_handle_that_comes_after_the_timeout_is_given_to_who_lets_the_request_go_on(
+    server: QueueServer, client: rxfal.Client
+):
+    gate, handles = asyncio.Event(), list[rxfal.RequestHandle]()
+    server.next("submit", take_then(gate))
+    asyncio.get_running_loop().call_later(0.1, gate.set)
+    with pytest.raises(rxfal.StreamTimeoutError) as caught:
+        await client.subscribe("me/app", timeout=0.05, cancel_on_dispose=False, on_enqueue=handles.append)
+    assert [handle.request_id for handle in handles] == [caught.value.request_id] == ["r-1"]
+    assert server.count("cancel") == 0
+
+
 async def test_updates_cancel_only_if_they_are_told_to(server: QueueServer, client: rxfal.Client):
     handle = await client.queue.submit("me/app")
     await client.queue.updates(handle).first()
