@@ -424,6 +424,17 @@ async def test_nothing_is_sent_again_after_the_client_was_closed(
     assert (caught.value.outcome_unknown, caught.value.retryable, server.count("submit")) == (False, False, 1)
 
 
+async def test_what_was_taken_is_not_called_unknown_when_the_client_is_closed(server: QueueServer):
+    server.next("stream", hang)
+    client = server.client()
+    other = asyncio.ensure_future(client.subscribe("me/app").wait())
+    await server.received("stream")
+    await client.aclose()
+    with pytest.raises(rxfal.TransportError, match="client was closed") as caught:
+        await other
+    assert (caught.value.request_id, caught.value.outcome_unknown) == ("r-1", False)
+
+
 async def test_closing_the_client_ends_the_other_streams_at_once(server: QueueServer):
     gate = asyncio.Event()
     server.next("cancel", late(gate, "cancel"))
