@@ -109,6 +109,21 @@ else:
             "wire.sse": ("ServerSentEvent",),
         },
         submodules=("errors", "operators", "ui"),
+        elsewhere={  # names of fal's own client
+            "AsyncClient": "rxfal.Client",
+            "SyncClient": "rxfal.Client",
+            "cancel": "rxfal.queue.cancel",
+            "encode_file": "rxfal.encode",
+            "encode_image": "rxfal.encode",
+            "result": "rxfal.queue.updates, which waits, or rxfal.queue.result",
+            "run_async": "rxfal.run, which can be awaited",
+            "status": "rxfal.queue.status",
+            "stream_async": "rxfal.stream, which can be iterated over with async for",
+            "submit": "rxfal.queue.submit",
+            "submit_async": "rxfal.queue.submit, which can be awaited",
+            "subscribe_async": "rxfal.subscribe, which can be awaited",
+            "upload_file": "rxfal.upload",
+        },
     )
 
 __all__ = [

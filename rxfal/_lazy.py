@@ -8,7 +8,11 @@ from typing import Any
 
 
 def load_later(
-    package: str, names: Mapping[str, Iterable[str]] = {}, *, submodules: Iterable[str] = ()
+    package: str,
+    names: Mapping[str, Iterable[str]] = {},
+    *,
+    submodules: Iterable[str] = (),
+    elsewhere: Mapping[str, str] = {},
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """Make the `__getattr__` and `__dir__` functions of a package.
 
@@ -20,6 +24,7 @@ def load_later(
         names: Maps each module of the package to the names to take from it. `holder.name` stands for the attribute
             `name` of the module's `holder`.
         submodules: Modules that are names of the package themselves.
+        elsewhere: Names that people look for and the package does not have, and what has what they look for.
 
     Returns:
         The two functions, `__getattr__` first.
@@ -32,7 +37,8 @@ def load_later(
         if name in modules:
             return import_module(f"{package}.{name}")  # this also sets the attribute
         if name not in places:
-            raise AttributeError(f"module {package!r} has no attribute {name!r}", name=name, obj=this)
+            hint = f": it is {elsewhere[name]}" if name in elsewhere else ""
+            raise AttributeError(f"module {package!r} has no attribute {name!r}{hint}", name=name, obj=this)
         module, path = places[name]
         value = attrgetter(path)(import_module(f"{package}.{module}"))
         setattr(this, name, value)

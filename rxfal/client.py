@@ -86,7 +86,7 @@ class Client(Verbs):
         return f"Client({self.config.run_url})"
 
     def close(self) -> None:
-        """Close the connections of every event loop. Call it from any thread."""
+        """Close the connections of every event loop. Call it from any thread. A later call opens new ones."""
         self._http.close()
 
     async def aclose(self) -> None:

@@ -126,3 +126,5 @@ def test_the_verbs_that_take_the_options_of_stream_show_them_too() -> None:
 def test_an_option_that_there_is_not_is_refused_at_the_call(verb: Any) -> None:
     with pytest.raises(TypeError, match="unexpected option 'timeot': there are path, method"):
         verb("me/app", timeot=5)
+    with pytest.raises(TypeError, match=r"unexpected option 'arguments' \(the input is called `input` here\)"):
+        verb("me/app", arguments={})

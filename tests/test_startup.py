@@ -1,9 +1,11 @@
 """What a program loads: nothing of what it does not use, and yet every name is where it was."""
 
 import inspect
+import operator
 import os
 import pickle
 import pydoc
+import re
 import subprocess
 import sys
 import typing
@@ -135,6 +137,15 @@ def test_a_package_shows_all_its_names_and_has_no_others(package: Any):
         assert getattr(package, name) is vars(package)[name], "looked up once, a name is there for good"
     with pytest.raises(AttributeError, match=f"module '{package.__name__}' has no attribute 'strem'"):
         _ = package.strem
+
+
+@pytest.mark.parametrize("name", ["submit", "status", "result", "cancel", "upload_file", "run_async", "SyncClient"])
+def test_a_name_of_fals_own_client_leads_to_ours(name: str):
+    with pytest.raises(AttributeError, match=f"module 'rxfal' has no attribute '{name}': it is rxfal\\.") as caught:
+        getattr(rxfal, name)
+    where = re.search(r"it is (rxfal[.\w]+)", str(caught.value))
+    assert where is not None
+    assert operator.attrgetter(where[1].removeprefix("rxfal."))(rxfal) is not None
 
 
 def test_everything_can_be_imported_with_a_star():

@@ -4,6 +4,7 @@ An exception becomes one line and a status; there is a traceback only with `--de
 """
 
 import os
+import re
 import sys
 from typing import Annotated, Any
 
@@ -29,6 +30,18 @@ _PANELS = {
     "On this machine": (here.demo, here.serve),
 }
 """The commands as `rxfal --help` shows them."""
+
+_OPTIONS = {
+    "overwrite=True": "--force",
+    "response_timeout=...": "--response-timeout",
+    "timeout=...": "--timeout",
+    ", or for ever with response_timeout=None": "",
+    ", or for ever with timeout=None": "",
+    "queue.updates(handle)": "rxfal subscribe --follow",
+}
+"""What a message of the library tells a program to do, and what a command has for it."""
+
+_ARGUMENT = re.compile("|".join(map(re.escape, _OPTIONS)))
 
 
 class _Commands(typer.core.TyperGroup):
@@ -56,15 +69,15 @@ def one_line(error: Exception) -> str:
 
     match error:
         case ValidationError():
-            reasons = (": ".join((*map(str, found["loc"]), found["msg"])) for found in error.errors())
-            message = f"the configuration in the environment is wrong: {'; '.join(reasons)}"
+            reasons = "; ".join(": ".join((*map(str, found["loc"]), found["msg"])) for found in error.errors())
+            message = f"the configuration in the environment is wrong: {reasons.replace('Value error, ', '')}"
         case OSError(strerror=str(reason), filename=str(name)):
             message = f"{reason}: {name}"
         case rxfal.FalError() | OSError() | ValueError() | TypeError():
             message = str(error)
         case _:
             message = f"{type(error).__name__}: {error} (--debug shows where)"
-    return on_one_line(message)
+    return on_one_line(_ARGUMENT.sub(lambda found: _OPTIONS[found[0]], message))
 
 
 app = typer.Typer(

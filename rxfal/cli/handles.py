@@ -9,12 +9,13 @@ from .inputs import read_text
 __all__ = ["handle_of"]
 
 
-def handle_of(where: str, request_id: str | None) -> rxfal.RequestHandle:
+def handle_of(where: str, request_id: str | None, hint: str | None = None) -> rxfal.RequestHandle:
     """The handle of a request.
 
     Args:
         where: The endpoint; or, without a `request_id`, a file with the handle's JSON, or `-` for stdin.
         request_id: The request.
+        hint: What to do if there is no such file, where the endpoint does not come first.
 
     Raises:
         typer.BadParameter: There is no such file.
@@ -23,7 +24,7 @@ def handle_of(where: str, request_id: str | None) -> rxfal.RequestHandle:
     """
     if request_id is not None:
         return rxfal.RequestHandle.of(where, request_id)
-    name, text = read_text(where, f"of an endpoint, say the request too: {where} REQUEST_ID")
+    name, text = read_text(where, hint or f"if it is an endpoint, add the request's id: {where} REQUEST_ID")
     try:
         return rxfal.RequestHandle.model_validate_json(text)
     except ValidationError as error:

@@ -101,8 +101,6 @@ class Priority(Enum):
     LOW = "low"
 
 
-PriorityOption = Annotated[
-    Priority, typer.Option("--priority", help="With `low`, the requests of all others go first.")
-]
+PriorityOption = Annotated[Priority, typer.Option("--priority", help="With `low`, all other requests go first.")]
 
 Logs = Annotated[bool, typer.Option("--logs", help="Print what the model logs, too.")]

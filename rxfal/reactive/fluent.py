@@ -126,6 +126,11 @@ class Fluent(Observable[_T_co]):
 
     def __getitem__(self, key: slice | int) -> Any:
         """Emit the item at an index or the items in a slice. Negative positions count from the end."""
+        if isinstance(key, str):  # as in answer["images"]
+            raise TypeError(
+                f"a stream has no item {key!r}: get its value first, with .run() or await, or take the item of each "
+                f"value with .pluck({key!r})"
+            )
         return self._alike(self._adopt(super().__getitem__(key)))
 
 

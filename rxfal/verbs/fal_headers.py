@@ -101,7 +101,9 @@ def fal_tags(tags: Any) -> str:
     for name, value in cast("Mapping[Any, Any]", tags).items():
         key = name.lower() if isinstance(name, str) and name.isascii() else ""
         if not _TAG.fullmatch(key):
-            raise ValueError(f"the tag {name!r} has a name of 1 to 64 letters, digits, dots, hyphens and underscores")
+            raise ValueError(
+                f"the name of a tag is 1 to 64 letters, digits, dots, hyphens and underscores, not {name!r}"
+            )
         if key.startswith("fal."):
             raise ValueError(f"the tag {name!r} begins with 'fal.', which fal keeps for itself")
         if not isinstance(value, str) or not _TAG_VALUE.fullmatch(value):

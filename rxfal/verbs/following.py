@@ -324,6 +324,8 @@ def explain_result(error: FalError) -> None:
             "minutes; see https://fal.ai/dashboard/requests, or check the id"
         )
         error.reword(one_sentence(what_happened(error), why))
+    elif isinstance(error, ApiError) and error.status == 400 and "in progress" in error.message:
+        error.reword(one_sentence(what_happened(error), "queue.updates(handle) waits for the result"))
 
 
 def explain_status(error: FalError) -> None:

@@ -56,8 +56,26 @@ def complete(kind: type, given: Mapping[str, Any]) -> dict[str, Any]:
     """
     defaults = _defaults(kind)
     if unknown := given.keys() - defaults:
-        raise TypeError(f"unexpected option {min(unknown)!r}: there are {', '.join(defaults)}")
+        name = min(unknown)
+        raise TypeError(f"unexpected option {name!r}{_instead_of(name, defaults)}: there are {', '.join(defaults)}")
     return {**defaults, **given}
+
+
+_RENAMED = {
+    "client_timeout": "timeout",
+    "interval": "poll_interval",
+    "webhook": "webhook_url",
+    "with_logs": "logs",
+}
+"""What fal's own clients call an option, and what it is called here."""
+
+
+def _instead_of(name: str, options: Mapping[str, Any]) -> str:
+    if name == "arguments":
+        return " (the input is called `input` here)"
+    if name == "on_queue_update" and "follow" in options:
+        return " (each update is an item of the stream: pass on_next to its subscribe(), or use do_action)"
+    return f" (it is `{_RENAMED[name]}` here)" if _RENAMED.get(name) in options else ""
 
 
 @cache

@@ -92,7 +92,7 @@ def _checked(text: str) -> Source:
         if is_good:
             return Remote(text, url)
     # The text may be signed, and is not repeated.
-    raise ValueError("source is no URL that begins with http:// or https://, and no data: URI")
+    raise ValueError("source must be a URL that begins with http:// or https://, or a data: URI")
 
 
 def _texts_in(value: Any) -> list[str]:

@@ -135,7 +135,7 @@ def _fields_of(template: str) -> set[str]:
     except ValueError as error:
         raise ValueError(
             f"to is {template!r}, which is no template ({error}): its fields are {{index}}, {{name}}, {{ext}} and "
-            "{request_id}, and a brace of its own is written twice"
+            "{request_id}; write a brace that is part of the name twice"
         ) from None
     return fields
 

@@ -86,8 +86,8 @@ def addresses_of(handle: Any, config: Config) -> Addresses:
     """
     if not isinstance(handle, RequestHandle):
         raise TypeError(
-            f"handle is a RequestHandle, not {type(handle).__name__}: of JSON, RequestHandle.model_validate_json(...), "
-            "and of two ids, RequestHandle.of(app, request_id)"
+            f"handle must be a RequestHandle, not {type(handle).__name__}: from JSON, make one with "
+            "RequestHandle.model_validate_json(...), and from ids, with RequestHandle.of(app, request_id)"
         )
     for name in ("status_url", "response_url", "cancel_url"):
         check_address(name, getattr(handle, name), config)

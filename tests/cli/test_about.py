@@ -27,6 +27,11 @@ def test_a_pipe_gets_models_as_lines_of_json(server: FalServer, capfd: pytest.Ca
     assert (only["endpoint_id"], only["category"]) == ("rxfal/bard", "llm")
 
 
+def test_no_model_found_is_said_on_stderr(server: FalServer, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["models", "zeppelins"]) == 0
+    assert capfd.readouterr() == ("", "no model found; try fewer words, or no --category\n")
+
+
 def test_a_terminal_gets_a_line_of_text_for_each_model(server: FalServer, in_terminal: InTerminal) -> None:
     status, written = in_terminal.run("models")
     lines = written.splitlines()

@@ -117,7 +117,7 @@ def test_download_does_not_write_over_a_file_unless_told_to(
     args = ["download", result["images"][0]["url"], str(tmp_path / "one{ext}")]
     assert run(args) == 0
     assert run(args) == 1
-    assert str(tmp_path / "one.png") in capfd.readouterr().err
+    assert capfd.readouterr().err == f"rxfal: exists already; --force writes over it: {tmp_path / 'one.png'}\n"
     assert run([*args, "--force"]) == 0
 
 

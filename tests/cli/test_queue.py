@@ -99,7 +99,7 @@ def test_a_failure_shows_its_last_logs_and_its_request(painter: Painter, capfd: 
 
 def test_a_timeout_cancels_and_is_an_error(painter: Painter, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["subscribe", painter.app, "--timeout", "0.2"]) == 1
-    assert "0.2 seconds" in capfd.readouterr().err
+    assert "within 0.2 seconds; wait longer with --timeout (" in capfd.readouterr().err
     assert len(painter.cancels()) == 1
 
 
@@ -163,6 +163,12 @@ def test_a_terminal_gets_no_escape_sequences_of_a_log(server: FalServer) -> None
 def test_a_wrong_usage_of_subscribe_is_status_2(args: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["subscribe", *args]) == 2
     assert "Usage: rxfal subscribe" in capfd.readouterr().err
+
+
+def test_following_an_id_alone_asks_for_its_endpoint(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["subscribe", "--follow", "r-1"]) == 2
+    said = " ".join(capfd.readouterr().err.replace("│", " ").split())
+    assert "name its endpoint too: rxfal subscribe APP --follow r-1" in said
 
 
 # Ctrl-C

@@ -297,3 +297,8 @@ def test_a_merge_of_plain_observables_is_a_stream_named_so():
 async def test_merges_nest():
     stream = merge(x=merge(a=rx.of(1)), y=merge(rx.of(2)))
     assert sorted([item async for item in stream], key=str) == [Tagged("x", Tagged("a", 1)), Tagged("y", 2)]
+
+
+def test_the_key_of_a_value_is_no_item_of_its_stream() -> None:
+    with pytest.raises(TypeError, match=r"a stream has no item 'output': get its value first, with \.run\(\) or await"):
+        four["output"]  # pyright: ignore[reportArgumentType, reportCallIssue, reportUnusedExpression]

@@ -158,7 +158,7 @@ def test_fals_own_urls_and_those_of_trusted_hosts_pass():
 def test_a_handle_is_a_handle(handle: Any):
     with rxfal.Client("key") as client:
         for call in (client.queue.status, client.queue.updates, client.queue.result, client.queue.cancel):
-            with pytest.raises(TypeError, match="handle is a RequestHandle"):
+            with pytest.raises(TypeError, match="handle must be a RequestHandle"):
                 call(handle)
 
 
@@ -251,6 +251,7 @@ async def test_result_is_one_value(server: QueueServer, client: rxfal.Client):
 async def test_result_does_not_wait(server: QueueServer, client: rxfal.Client):
     error = await failure_of(client.queue.result(await client.queue.submit("me/app")), rxfal.ApiError)
     assert (error.status, error.body) == (400, {"detail": "Request is still in progress"})
+    assert "Request is still in progress: queue.updates(handle) waits for the result" in str(error)
     assert server.count("result") == 1
 
 

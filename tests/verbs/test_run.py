@@ -203,11 +203,11 @@ async def test_an_on_open_that_raises_ends_it(server: FalServer, client: rxfal.C
         ({"lifecycle": "2h"}, "lifecycle is one of"),
         ({"lifecycle": 0}, "above 0"),
         ({"tags": ["a"]}, "tags are a mapping"),
-        ({"tags": {"a" * 65: "v"}}, "a name of 1 to 64"),
-        ({"tags": {"": "v"}}, "a name of 1 to 64"),
-        ({"tags": {"a b": "v"}}, "a name of 1 to 64"),
-        ({"tags": {"\u212a": "v"}}, "a name of 1 to 64"),  # the Kelvin sign is a k in small letters
-        ({"tags": {1: "v"}}, "a name of 1 to 64"),
+        ({"tags": {"a" * 65: "v"}}, "the name of a tag is 1 to 64"),
+        ({"tags": {"": "v"}}, "the name of a tag is 1 to 64"),
+        ({"tags": {"a b": "v"}}, "the name of a tag is 1 to 64"),
+        ({"tags": {"\u212a": "v"}}, "the name of a tag is 1 to 64"),  # the Kelvin sign is a k in small letters
+        ({"tags": {1: "v"}}, "the name of a tag is 1 to 64"),
         ({"tags": {"Fal.team": "v"}}, "begins with 'fal.'"),
         ({"tags": {"a": "v,w"}}, "without a comma"),
         ({"tags": {"a": "v\n"}}, "printable ASCII"),
@@ -220,6 +220,7 @@ async def test_an_on_open_that_raises_ends_it(server: FalServer, client: rxfal.C
         ({"on_open": 1}, "on_open is a function"),
         ({"output": "Answer"}, "output is a pydantic model"),
         ({"priority": "low"}, "unexpected option 'priority'"),
+        ({"with_logs": True}, "unexpected option 'with_logs': there are path"),
         ({"auth": "token"}, "unexpected option 'auth'"),
     ],
 )

@@ -635,6 +635,8 @@ async def test_who_waits_is_told_what_on_enqueue_raised(server: QueueServer, cli
         ({"poll_interval": float("inf")}, "above 0"),
         ({"on_enqueue": 1}, "on_enqueue is a function"),
         ({"method": "GET"}, "unexpected option 'method'"),
+        ({"with_logs": True}, "unexpected option 'with_logs' .it is `logs` here.: there"),
+        ({"on_queue_update": print}, "unexpected option 'on_queue_update' .each update is an item of the stream"),
     ],
 )
 def test_what_makes_no_sense_is_an_exception_at_the_call(wrong: dict[str, Any], words: str):

@@ -30,6 +30,7 @@ def models(
 
     from rxfal.cli.printing import harmless, on_terminal, write, write_json
 
+    model = None
     width = get_terminal_size().columns
     with rxfal.Client() as client:
         found = client.models.search(query, category=category, limit=limit)
@@ -40,6 +41,8 @@ def models(
                     write(harmless(line)[:width].rstrip() + "\n")
                 else:
                     write_json(asdict(model))
+    if model is None:
+        typer.echo("no model found; try fewer words, or no --category", err=True)
 
 
 def schema(

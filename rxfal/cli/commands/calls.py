@@ -127,7 +127,11 @@ def subscribe(
     if follow is not None:
         if fields or tags:
             raise typer.BadParameter("it submits nothing, so it takes no -i and no --tag", param_hint="--follow")
-        handle = handle_of(follow, None) if endpoint is None or follow == "-" else handle_of(endpoint, follow)
+        if endpoint is None or follow == "-":
+            hint = f"if it is a request's id, name its endpoint too: rxfal subscribe APP --follow {follow}"
+            handle = handle_of(follow, None, hint)
+        else:
+            handle = handle_of(endpoint, follow)
         following.follow(handle, timeout=timeout, display=display)
     elif endpoint is None:
         raise typer.BadParameter("it needs an endpoint, or --follow", param_hint="APP")

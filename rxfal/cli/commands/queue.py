@@ -133,14 +133,9 @@ def result(
 
     handle = handle_of(request, request_id)
     with rxfal.Client() as client:
-        try:
-            with StatusLine(handle.app) as line:
-                value = line.wait_for(client.queue.result(handle))
-                line.say(f"request {handle.request_id}")
-        except rxfal.ApiError as error:
-            if error.status == 400 and "in progress" in error.message:
-                raise rxfal.FalError(f"{error}; rxfal subscribe --follow waits for it") from error
-            raise
+        with StatusLine(handle.app) as line:
+            value = line.wait_for(client.queue.result(handle))
+            line.say(f"request {handle.request_id}")
         deliver(client, Answer(handle.app, value, handle.request_id, None, None, {}), download, overwrite=force)
 
 
