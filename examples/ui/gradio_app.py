@@ -37,7 +37,7 @@ with gr.Blocks(title="rxfal and Gradio") as demo:
             "bard": gr.Textbox(label="bard", lines=10),
             "picture": gr.HTML(),
         }
-    running = start.click(answer, prompt, list(places.values()))
+    running = start.click(answer, prompt, list(places.values()), concurrency_limit=None)
     stop.click(None, cancels=running)
 
 if __name__ == "__main__":
