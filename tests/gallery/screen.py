@@ -60,6 +60,10 @@ class Screen:
             seen.append(self.read())
         return seen
 
+    def visit(self) -> None:
+        """Presses Start as another visitor of a website, in a browser of their own."""
+        self._ask("visit")
+
     def leave(self) -> list[str]:
         """Closes the window, the tab or the program; the streams that are still open in its process."""
         return self._ask("leave")

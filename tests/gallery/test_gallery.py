@@ -16,6 +16,7 @@ _PROSE = " ".join(words.prose(_PROMPT).split())
 _VERSE = " ".join(words.verse(_PROMPT).split())
 _BEGUN = 30
 """Characters of an answer that is surely not yet whole."""
+_SITES = {name: toolkit for name, toolkit in TOOLKITS.items() if toolkit.site}
 
 
 class Stage(NamedTuple):
@@ -131,6 +132,14 @@ def test_another_start_closes_the_requests_of_the_first(stage: Stage) -> None:
     for request in first:
         request.wait_closed(1.0)
     stage.screen.read_until(lambda shown: _PROSE in shown.text and _VERSE in shown.text)
+
+
+@pytest.mark.parametrize("played", _SITES.values(), ids=_SITES, indirect=True)
+def test_a_second_visitor_does_not_wait_for_the_first(stage: Stage) -> None:
+    stage.begin()
+    stage.screen.visit()
+    stage.server.wait_received(6)
+    stage.screen.end()
 
 
 def test_leaving_closes_the_requests(stage: Stage) -> None:

@@ -76,6 +76,12 @@ def _obeyed(page: sync_api.Page, order: list[str] | None) -> bool:
             page.eval_on_selector_all("img", "all => all.at(-1)?.scrollIntoView({block: 'nearest'})")
             page.screenshot(path=path)
             answer()
+        case ["visit"]:
+            assert page.context.browser is not None
+            visitor = page.context.browser.new_page()
+            visitor.goto(page.url)
+            visitor.get_by_role("button", name="Start", exact=True).click()
+            answer()
         case ["leave"]:
             page.close()
             answer([])
