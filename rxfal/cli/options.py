@@ -87,7 +87,7 @@ def _tag(given: str) -> tuple[str, str]:
 
 Tags = Annotated[
     list[Any] | None,
-    typer.Option("--tag", parser=_tag, metavar="NAME=VALUE", help="A tag that fal's reports of usage show."),
+    typer.Option("--tag", parser=_tag, metavar="NAME=VALUE", help="A tag to show in fal's usage reports."),
 ]
 """Pairs of name and value."""
 

@@ -79,7 +79,7 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What so many calls may cost, by what calls of this model have cost until now.
+    """What that many calls may cost, judging by what calls of this model have cost until now.
 
     Attributes:
         endpoint_id: The model.
@@ -212,7 +212,7 @@ class Models(Connected):
         return create(read, name=f"models.price {endpoint.id}")
 
     def estimate(self, app: str, calls: int) -> Stream[Estimate]:
-        """What so many calls of a model may cost, by what its calls have cost until now.
+        """What that many calls of a model may cost, judging by what its calls have cost until now.
 
         Args:
             app: The endpoint's id.

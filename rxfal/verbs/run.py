@@ -76,7 +76,7 @@ class RunVerbs(Connected):
             start_timeout: Seconds within which fal must start the work; otherwise the request fails with a 504.
             hint: Requests with the same hint go to the same runner if possible.
             lifecycle: How long files that the model makes are kept; as for `upload`.
-            tags: Names and values that fal's reports of usage show: ten at most. Names have up to 64 letters, digits,
+            tags: Names and values to show in fal's usage reports: ten at most. Names have up to 64 letters, digits,
                 dots, hyphens and underscores, and values up to 256 printable ASCII characters, but no comma.
             on_open: Called once with the response's status, headers, request id and billable units, before the value.
                 If it raises, the stream ends with `CallbackError`.

@@ -98,7 +98,7 @@ class SubscribeVerbs(Connected):
             start_timeout: Seconds within which fal must start the work; otherwise the request fails with a 504. It does
                 not follow from `timeout`.
             lifecycle: How long files that the model makes are kept; as for `upload`.
-            tags: Names and values that fal's reports of usage show: ten at most. Names have up to 64 letters, digits,
+            tags: Names and values to show in fal's usage reports: ten at most. Names have up to 64 letters, digits,
                 dots, hyphens and underscores, and values up to 256 printable ASCII characters, but no comma.
             webhook_url: Where fal sends the result too.
             max_queue_length: If more requests than this wait already, fal answers 429, which is the error.

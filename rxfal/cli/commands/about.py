@@ -52,7 +52,7 @@ def schema(
 ) -> None:
     """Print what a model takes and gives, as JSON Schemas.
 
-    They are `input` and `output`. `rxfal run APP --help-model` says it for people.
+    They are `input` and `output`. `rxfal run APP --help-model` lists the inputs for people to read.
 
     rxfal schema fal-ai/any-llm
     """
@@ -69,7 +69,7 @@ def schema(
 def price(
     endpoint: App,
     calls: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Estimate what so many calls cost, too.")
+        int | None, typer.Option(min=1, metavar="N", help="Also estimate what this many calls cost.")
     ] = None,
     debug: Debug = False,
 ) -> None:
