@@ -89,7 +89,7 @@ def test_a_result_may_be_nested_as_deeply_as_json_can_be() -> None:
     ["", "cat.png", "/etc/passwd", "ftp://h/x", "file:///etc/passwd", "https://", "https://[::1", "https://h:99999/x"],
 )
 def test_a_text_that_is_no_url_is_an_error(source: str) -> None:
-    with pytest.raises(ValueError, match="no URL that begins with"):
+    with pytest.raises(ValueError, match="source must be a URL"):
         sources_in(source)
 
 
